@@ -1,0 +1,47 @@
+# `make run` and `make test` need nothing but Python 3.11 (with venv) and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: run test lint bench docs clean
+
+# The exporter on a simulated meter. Says where to look; ends with Ctrl-C.
+run: $(VENV)/run.stamp
+	$(BIN)/p1-exporter run --serial.port='simulate://dsmr5'
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Figures, printed side by side; nothing is asserted.
+bench: $(VENV)/bench.stamp
+	$(BIN)/python -m tests.benchmarks
+
+# Pages that are generated from tables in the code.
+docs: $(VENV)/dev.stamp
+	$(BIN)/python -m p1_exporter.telegram.obis > docs/metrics.md
+
+$(VENV)/run.stamp: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo 'p1-exporter needs Python 3.11 or newer: $(PYTHON) is older. Try: make PYTHON=python3.11 $(MAKECMDGOALS)' >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) \
+	    || { echo 'No virtual environment could be made. On Debian and Raspberry Pi OS: sudo apt install python3-venv' >&2; exit 2; }
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+# dsmr-parser is the program that the figures are measured against.
+$(VENV)/bench.stamp: $(VENV)/dev.stamp
+	$(BIN)/pip install --quiet 'dsmr-parser==1.11.2'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

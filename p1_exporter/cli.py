@@ -1,0 +1,151 @@
+"""The command line: which command was meant, and what its outcome is to the shell."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from p1_exporter.config import load
+from p1_exporter.errors import UserError
+from p1_exporter.flags import FlagParser, add_flags, add_run_flags, add_version_flag
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+USER_ERROR: Final = 2
+"""Exit code for flags, files, keys and addresses that cannot work."""
+
+_COMMANDS: Final = {
+    "run": "read the meters and serve metrics (also without a command)",
+    "decode": "show the telegrams of a file or of standard input",
+    "simulate": "be a meter, on a pseudo-terminal or a TCP port",
+    "check-config": "say what is wrong with flags and file, without touching a port",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that `arguments` name, those of the process if None; return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # Without a command the flags are those of `run`; --help alone is about all commands.
+    if not given or (
+        given[0] not in _COMMANDS and given[0].startswith("-") and given[0] not in {"-h", "--help"}
+    ):
+        given.insert(0, "run")
+    try:
+        flags = _parser().parse_args(given)
+        return _RUNNERS[flags.command](flags)
+    except UserError as error:
+        sys.stderr.write(f"p1-exporter: error: {error}\n")
+        return USER_ERROR
+    except BrokenPipeError:
+        # Whoever reads our output has seen enough; what is still buffered must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _parser() -> FlagParser:
+    parser = FlagParser(
+        prog="p1-exporter",
+        description="Prometheus exporter for the P1 port of smart meters.",
+        usage="%(prog)s COMMAND [FLAG ...]",
+    )
+    add_version_flag(parser)
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    parsers = {
+        name: commands.add_parser(name, help=help_, description=help_) for name, help_ in _COMMANDS.items()
+    }
+    add_run_flags(parsers["run"])
+    add_run_flags(parsers["check-config"])
+    _add_decode_flags(parsers["decode"])
+    _add_simulate_flags(parsers["simulate"])
+    return parser
+
+
+def _add_decode_flags(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [FLAG ...] [FILE]"
+    parser.add_argument(
+        "file", nargs="?", type=Path, metavar="FILE", help="bytes of a P1 port (default: standard input)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object a telegram, then one with the sums"
+    )
+    add_flags(parser, ("meter.time-zone", "meter.key-file", "meter.check-tag", "collector.equipment-ids"))
+
+
+def _add_simulate_flags(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [FLAG ...] [METER]"
+    parser.add_argument(
+        "meter",
+        nargs="?",
+        default="dsmr5",
+        metavar="METER",
+        help="dsmr2, dsmr4, dsmr5, belgium, sweden or luxembourg, with parameters such as dsmr5?seed=1 "
+        "(default: dsmr5)",
+    )
+    parser.add_argument("--tcp", metavar="HOST:PORT", help="serve a TCP port instead of a pseudo-terminal")
+    parser.add_argument(
+        "--link", type=Path, metavar="PATH", help="symbolic link to the pseudo-terminal, while it lasts"
+    )
+
+
+def _run(flags: argparse.Namespace) -> int:
+    from p1_exporter.run import run  # noqa: PLC0415 - other commands do without the web server and its libraries
+
+    run(flags)
+    return 0
+
+
+def _check_config(flags: argparse.Namespace) -> int:
+    from p1_exporter.run import check  # noqa: PLC0415 - as above
+
+    for line in check(flags):
+        sys.stdout.write(line + "\n")
+    return 0
+
+
+def _decode(flags: argparse.Namespace) -> int:
+    from p1_exporter.decode import decode  # noqa: PLC0415 - as above
+    from p1_exporter.keys import cipher_of  # noqa: PLC0415 - as above
+
+    config = load(flags, os.environ)
+    meter = config.meters[0]
+    decode(
+        flags.file,
+        as_json=flags.json,
+        time_zone=meter.time_zone,
+        cipher=cipher_of(meter, os.environ),
+        identities=config.equipment_ids,
+    )
+    return 0
+
+
+def _simulate(flags: argparse.Namespace) -> int:
+    from p1_exporter.simulator.serve import serve_pty, serve_tcp  # noqa: PLC0415 - only this command is a meter
+    from p1_exporter.simulator.source import parse_url  # noqa: PLC0415 - as above
+    from p1_exporter.web.listen import parse_address  # noqa: PLC0415 - as above
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    stream = parse_url(flags.meter if "://" in flags.meter else f"simulate://{flags.meter}").source()
+
+    def announce(place: str) -> None:
+        sys.stdout.write(f"{place}\n")
+        sys.stdout.flush()
+
+    if flags.tcp:
+        address = parse_address(flags.tcp, "--tcp")
+        serve_tcp(stream, (address.host, address.port), stop, announce)
+    else:
+        serve_pty(stream, flags.link, stop, announce)
+    return 0
+
+
+_RUNNERS: Final = {"run": _run, "decode": _decode, "simulate": _simulate, "check-config": _check_config}

@@ -1,0 +1,102 @@
+"""Names, types, units and HELP texts of all metrics."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from p1_exporter.telegram.obis import DEVICES, HELP_OF_TIMES, REGISTRY, UNKNOWN_DEVICE, Kind
+from p1_exporter.telegram.samples import OBIS_VALUE
+from p1_exporter.telegram.values import BASE_UNITS
+
+
+class Family(NamedTuple):
+    """A metric family, as OpenMetrics names it."""
+
+    name: str
+    """Without the suffix of its samples."""
+    sample: str
+    """Name of its samples."""
+    type: str
+    help: str
+    unit: str
+
+
+_UNITS: Final = sorted((BASE_UNITS | {"bytes", "seconds", "ratio"}) - {""}, key=len, reverse=True)
+_SUFFIXES: Final = {"counter": "_total", "info": "_info"}
+
+
+def _family(sample: str, type_: str, help_: str) -> Family:
+    name = sample.removesuffix(_SUFFIXES.get(type_, ""))
+    unit = next((unit for unit in _UNITS if name.endswith("_" + unit)), "")
+    # An info metric has no unit (OpenMetrics 1.0).
+    return Family(name, sample, type_, help_, "" if type_ == "info" else unit)
+
+
+_LINK: Final = (
+    ("p1_up", "gauge", "Whether the newest accepted telegram is fresh."),
+    ("p1_telegrams_total", "counter", "Telegrams begun, whatever became of them."),
+    ("p1_telegrams_accepted_total", "counter", "Telegrams accepted."),
+    ("p1_telegram_errors_total", "counter", "Telegrams rejected, by reason."),
+    ("p1_telegrams_pending", "gauge", "Whether a telegram is arriving."),
+    ("p1_telegrams_missed_total", "counter", "Observed intervals in which no telegram began."),
+    ("p1_received_bytes_total", "counter", "Characters received on the wire."),
+    ("p1_accepted_bytes_total", "counter", "Characters received that are inside accepted telegrams."),
+    (
+        "p1_dropped_bytes_total",
+        "counter",
+        "Characters outside accepted telegrams: noise, or why theirs was rejected.",
+    ),
+    ("p1_pending_bytes", "gauge", "Characters received that are not decided yet."),
+    ("p1_telegram_interval_seconds", "histogram", "Time between accepted telegrams."),
+    ("p1_telegram_size_bytes", "gauge", "Size of the last accepted telegram."),
+    ("p1_last_telegram_timestamp_seconds", "gauge", "When the last telegram was accepted."),
+    ("p1_reachability_ratio", "gauge", "Of the last 64 expected telegrams, the share accepted."),
+    ("p1_link_state", "stateset", "State of the link."),
+    ("p1_port_open", "gauge", "Whether the port is open."),
+    ("p1_port_opens_total", "counter", "How often the port was opened."),
+    ("p1_port_errors_total", "counter", "Failures to open or read the port, by reason."),
+    ("p1_request_line_asserted", "gauge", "Whether data is requested from the meter."),
+    ("p1_meter_clock_offset_seconds", "gauge", "Meter clock less system clock, when the telegram arrived."),
+    ("p1_port_info", "info", "What is being read."),
+    ("p1_malformed_values_total", "counter", "Values in accepted telegrams that could not be read."),
+    ("p1_obis_values_dropped_total", "counter", "Values beyond the bound on series of p1_obis_value."),
+    ("p1_exporter_build_info", "info", "The program."),
+)
+LINK: Final = {sample: _family(sample, type_, help_) for sample, type_, help_ in _LINK}
+"""The metrics of the link, by the name of their samples."""
+
+
+def _registry_helps() -> dict[str, tuple[str, str]]:
+    """Return (type, HELP) of each metric that the registry names; the first line that names it describes it."""
+    helps: dict[str, tuple[str, str]] = {}
+    for entry in REGISTRY:
+        if entry.kind in {Kind.VERSION, Kind.DEVICE}:
+            helps.setdefault(entry.metric + "_info", ("info", entry.meaning))
+        elif entry.metric:
+            type_ = "counter" if entry.kind in {Kind.COUNTER, Kind.HOURLY} else "gauge"
+            devices = (*DEVICES.values(), UNKNOWN_DEVICE) if "{device}" in entry.metric else ("",)
+            for device in devices:
+                meaning = (
+                    f"Register of the M-Bus device: {device.replace('_', ' ')}" if device else entry.meaning
+                )
+                for unit in entry.units.split("|"):
+                    name = entry.name(unit).replace("{device}", device)
+                    helps.setdefault(name, (type_, meaning))
+    return helps
+
+
+@lru_cache(maxsize=512)
+def meter_family(sample: str) -> Family:
+    """Return the family of a meter's metric, by the name of its samples."""
+    type_, help_ = _METER[sample]
+    return _family(sample, type_, help_ if help_.endswith(".") else help_ + ".")
+
+
+_METER: Final = {
+    OBIS_VALUE: ("gauge", "A number of the telegram that has no metric of its own, value and unit as sent"),
+    **{name: ("gauge", text) for name, text in HELP_OF_TIMES.items()},
+    **_registry_helps(),
+    "p1_meter_info": ("info", "The meter: model as it identifies itself, and version of the telegram"),
+    "p1_mbus_device_info": ("info", "The kind of device on each channel of the M-Bus"),
+}

@@ -1,0 +1,47 @@
+"""Who else holds a device open."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Holder(NamedTuple):
+    """A process that has a device open."""
+
+    pid: int
+    name: str
+
+
+def holders(path: str, proc: Path = Path("/proc")) -> list[Holder]:
+    """The processes that hold a device; without root, only those of the same user can be seen.
+
+    Args:
+        path: of the device; links are followed.
+        proc: where that file system is mounted.
+    """
+    device = os.path.realpath(path)
+    pids = sorted(int(entry.name) for entry in proc.iterdir() if entry.name.isdigit())
+    return [Holder(pid, _name(proc / str(pid))) for pid in pids if _holds(proc / str(pid), device)]
+
+
+def _holds(process: Path, device: str) -> bool:
+    try:
+        return any(_target(descriptor) == device for descriptor in (process / "fd").iterdir())
+    except OSError:  # ended meanwhile, or somebody else's
+        return False
+
+
+def _target(descriptor: Path) -> str | None:
+    try:
+        return os.readlink(descriptor)  # noqa: PTH115 - what it links to need not be a path
+    except OSError:  # closed meanwhile
+        return None
+
+
+def _name(process: Path) -> str:
+    try:
+        return (process / "comm").read_text(errors="replace").strip()
+    except OSError:  # ended meanwhile
+        return "?"

@@ -1,0 +1,227 @@
+"""What became of every byte and every telegram of one link: the laws of conservation live here.
+
+Times are seconds of a monotonic clock, given by the caller.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from dataclasses import dataclass
+from math import floor
+from statistics import median
+from typing import TYPE_CHECKING, Final, get_args
+
+from p1_exporter.link.port import Reason as PortReason
+from p1_exporter.telegram.events import REASONS, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INTERVAL_BUCKETS: Final = (0.5, 0.9, 1.1, 1.5, 2.5, 5.0, 9.0, 11.0, 15.0, 25.0, 60.0, 300.0)
+"""Upper bounds of the interval histogram, in seconds."""
+
+DROP_REASONS: Final = ("noise", *REASONS)
+PORT_REASONS: Final = get_args(PortReason)
+
+_EXPECTED: Final = 64
+_INTERVALS: Final = 16
+_SHORTEST_EXPIRY: Final = 30.0
+_EXPIRY_INTERVALS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PortInfo:
+    """What is being read, for `p1_port_info`."""
+
+    port: str
+    driver: str = "unknown"
+    baudrate: int = 0
+    format: str = "8N1"
+    request_line: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSnapshot:
+    """The state of a link at one moment; immutable.
+
+    The laws hold in each: `received_bytes == accepted_bytes + sum(dropped_bytes) + pending_bytes`, and
+    `telegrams == accepted + sum(errors) + pending`.
+    """
+
+    started: float
+    """When the program began to look at the link."""
+    received_bytes: int
+    accepted_bytes: int
+    dropped_bytes: Mapping[str, int]
+    pending_bytes: int
+    telegrams: int
+    accepted: int
+    errors: Mapping[str, int]
+    pending: int
+    missed: int
+    interval_counts: tuple[int, ...]
+    """Accepted telegrams by time since the one before, one for each bucket and one beyond; not cumulated."""
+    interval_sum: float
+    interval: float | None
+    """The observed interval between telegrams in seconds, None before two have begun."""
+    reachability: float | None
+    """Of the last 64 expected telegrams, the share accepted; None before the first."""
+    last_accepted: float | None
+    last_accepted_wall: float | None
+    """The same moment in seconds since 1970 UTC."""
+    last_byte: float | None
+    telegram_size: int | None
+    port_open: bool
+    port_opens: int
+    port_errors: Mapping[str, int]
+    port: PortInfo
+    request_asserted: bool | None
+    malformed_values: int
+    dropped_values: int
+
+    @property
+    def expiry(self) -> float:
+        """Seconds after which a telegram is no longer fresh."""
+        return max(_SHORTEST_EXPIRY, _EXPIRY_INTERVALS * (self.interval or 0.0))
+
+    def fresh(self, now: float) -> bool:
+        """Whether the newest accepted telegram is fresh at `now`."""
+        return self.last_accepted is not None and now - self.last_accepted <= self.expiry
+
+
+class LinkRecord:
+    """Counts for one link, over all openings of its port.
+
+    Args of the constructor: `now`, the time; `port`, what is to be read.
+    """
+
+    def __init__(self, now: float, port: PortInfo) -> None:
+        self._started = now
+        self._port = port
+        self._port_open = False
+        self._port_opens = 0
+        self._port_errors: dict[str, int] = dict.fromkeys(PORT_REASONS, 0)
+        self._request_asserted: bool | None = None
+        self._received = 0
+        self._accepted_bytes = 0
+        self._dropped: dict[str, int] = dict.fromkeys(DROP_REASONS, 0)
+        self._begun = 0
+        self._accepted = 0
+        self._errors: dict[str, int] = dict.fromkeys(REASONS, 0)
+        self._missed = 0
+        self._missed_since = 0
+        self._last_begun: tuple[int, float] | None = None
+        self._intervals: deque[float] = deque(maxlen=_INTERVALS)
+        self._interval: float | None = None
+        self._history: deque[bool] = deque(maxlen=_EXPECTED)
+        self._interval_counts = [0] * (len(INTERVAL_BUCKETS) + 1)
+        self._interval_sum = 0.0
+        self._last_accepted: float | None = None
+        self._last_accepted_wall: float | None = None
+        self._last_byte: float | None = None
+        self._size: int | None = None
+        self._malformed = 0
+        self._values_dropped = 0
+
+    def port_opened(self, port: PortInfo, *, request_asserted: bool | None) -> None:
+        """The port is open now."""
+        self._port, self._port_open, self._request_asserted = port, True, request_asserted
+        self._port_opens += 1
+
+    def port_closed(self) -> None:
+        """The port is closed now, for whatever reason."""
+        self._port_open = False
+        self._request_asserted = False if self._request_asserted is not None else None
+
+    def port_failed(self, reason: str) -> None:
+        """The port could not be opened or read, for one of PORT_REASONS."""
+        self._port_errors[reason] += 1
+
+    def received(self, count: int, now: float) -> None:
+        """`count` characters arrived."""
+        self._received += count
+        self._last_byte = now
+
+    def noise(self, count: int) -> None:
+        """`count` characters were outside telegrams."""
+        self._dropped["noise"] += count
+
+    def accepted(self, offset: int, size: int, began: float, wall: float) -> None:
+        """The telegram that began at the time `began`, at `offset` in the stream, was accepted."""
+        self.begun(offset, began)
+        self._begun += 1
+        self._accepted += 1
+        self._accepted_bytes += size
+        self._size = size
+        self._history.append(True)
+        if self._last_accepted is not None:
+            interval = began - self._last_accepted
+            self._interval_counts[bisect_left(INTERVAL_BUCKETS, interval)] += 1
+            self._interval_sum += interval
+        self._last_accepted, self._last_accepted_wall = began, wall
+
+    def rejected(self, offset: int, size: int, began: float, reason: Reason) -> None:
+        """The telegram that began at the time `began`, at `offset` in the stream, was rejected."""
+        self.begun(offset, began)
+        self._begun += 1
+        self._errors[reason] += 1
+        self._dropped[reason] += size
+        self._history.append(False)
+
+    def begun(self, offset: int, began: float) -> None:
+        """A telegram began, which may be undecided still. Told again for the same place, it changes nothing."""
+        if self._last_begun is not None:
+            if offset <= self._last_begun[0]:
+                return
+            self.passed(began)
+            self._intervals.append(began - self._last_begun[1])
+            self._interval = median(self._intervals)
+        self._last_begun = (offset, began)
+        self._missed_since = 0
+
+    def passed(self, now: float) -> None:
+        """Time passed: count the intervals in which no telegram began."""
+        if self._last_begun is None or not self._interval:
+            return
+        # Half an interval of grace: meters and computers are late at times.
+        missed = floor((now - self._last_begun[1]) / self._interval - 0.5)
+        if missed > self._missed_since:
+            self._history.extend([False] * min(missed - self._missed_since, _EXPECTED))
+            self._missed += missed - self._missed_since
+            self._missed_since = missed
+
+    def values(self, *, malformed: int, dropped: int) -> None:
+        """An accepted telegram held values that could not be read, or more than are kept."""
+        self._malformed += malformed
+        self._values_dropped += dropped
+
+    def snapshot(self, *, pending_bytes: int, pending: bool) -> LinkSnapshot:
+        """Return the state of the link; `pending...` is what the framer has not decided yet."""
+        return LinkSnapshot(
+            started=self._started,
+            received_bytes=self._received,
+            accepted_bytes=self._accepted_bytes,
+            dropped_bytes=self._dropped.copy(),
+            pending_bytes=pending_bytes,
+            telegrams=self._begun + pending,
+            accepted=self._accepted,
+            errors=self._errors.copy(),
+            pending=int(pending),
+            missed=self._missed,
+            interval_counts=tuple(self._interval_counts),
+            interval_sum=self._interval_sum,
+            interval=self._interval,
+            reachability=sum(self._history) / len(self._history) if self._history else None,
+            last_accepted=self._last_accepted,
+            last_accepted_wall=self._last_accepted_wall,
+            last_byte=self._last_byte,
+            telegram_size=self._size,
+            port_open=self._port_open,
+            port_opens=self._port_opens,
+            port_errors=self._port_errors.copy(),
+            port=self._port,
+            request_asserted=self._request_asserted,
+            malformed_values=self._malformed,
+            dropped_values=self._values_dropped,
+        )

@@ -1,0 +1,208 @@
+"""`p1-exporter run`: binds meters, collector and web server, until SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from prometheus_client import ProcessCollector
+
+from p1_exporter import __version__, logs
+from p1_exporter.config import Config, MeterConfig, load
+from p1_exporter.errors import UserError
+from p1_exporter.exposition.collector import MeterCollector
+from p1_exporter.keys import cipher_of
+from p1_exporter.link.locate import default_port
+from p1_exporter.link.port import PortSettings, check_settings
+from p1_exporter.link.share import ShareServer
+from p1_exporter.meter import Meter, MeterSettings
+from p1_exporter.web.app import App, landing_page
+from p1_exporter.web.listen import bind, systemd_sockets
+from p1_exporter.web.server import Server
+from p1_exporter.web.settings import WebConfigFile, WebSettings
+
+if TYPE_CHECKING:
+    import argparse
+    import socket
+    from collections.abc import Iterator, Mapping
+
+    from prometheus_client.metrics_core import Metric
+
+_STOP_SECONDS: Final = 0.5
+# Where a Raspberry Pi has its serial port: what is waited for if no port is named and none is there yet.
+_FALLBACK_PORT: Final = "/dev/serial0"
+
+
+def run(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> None:
+    """Read the meters and serve HTTP until SIGTERM or SIGINT.
+
+    Raises:
+        UserError: What flags or file say cannot work.
+    """
+    config = load(flags, environ)
+    settings = meter_settings(config, environ)
+    logs.configure(config.log_level, config.log_format)
+    # Signals are only noted by their handlers and acted on by this thread: no handler runs in the middle of anything.
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda received, _: signals.put(received))
+    program = _Program(config, settings)
+    try:
+        program.start()
+        while signals.get() == signal.SIGHUP:
+            program.reload(flags, environ)
+    finally:
+        program.close()
+
+
+def meter_settings(config: Config, environ: Mapping[str, str]) -> list[MeterSettings]:
+    """Return how to read each meter; looks for keys and for the port where none is named, but opens nothing.
+
+    Raises:
+        UserError: A key or port that cannot work.
+    """
+    return [_meter_settings(meter, config, environ) for meter in config.meters]
+
+
+def _meter_settings(meter: MeterConfig, config: Config, environ: Mapping[str, str]) -> MeterSettings:
+    url, reason = (
+        (meter.port, "") if meter.port else default_port() or (_FALLBACK_PORT, "no serial port was found")
+    )
+    port = PortSettings(url, meter.baudrate, meter.request_line)
+    check_settings(port)
+    return MeterSettings(
+        name=meter.name,
+        port=port,
+        port_reason=reason,
+        time_zone=meter.time_zone,
+        max_power=meter.max_power,
+        cipher=cipher_of(meter, environ),
+        identities=config.equipment_ids,
+    )
+
+
+def check(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return what `run` would do with these flags, a line each, without touching a port or an address.
+
+    Raises:
+        UserError: What flags or files say cannot work.
+    """
+    config = load(flags, environ)
+    if config.web_config_file:
+        WebConfigFile(config.web_config_file)
+    lines = [
+        f"meter {meter.name}: {meter.port.url}" + (f" ({meter.port_reason})" if meter.port_reason else "")
+        for meter in meter_settings(config, environ)
+    ]
+    served = "a socket of systemd" if config.systemd_socket else ", ".join(config.web_listen_addresses)
+    return [*lines, f"metrics: {config.telemetry_path} at {served}", "The configuration is good."]
+
+
+class _Program:
+    """All parts of the running exporter."""
+
+    def __init__(self, config: Config, settings: list[MeterSettings]) -> None:
+        self._log = structlog.get_logger()
+        self._config = config
+        self._shares: dict[str, ShareServer] = {}
+        self._process = ProcessCollector(registry=None)
+        self._collector = MeterCollector(lambda: [meter.snapshot for meter in self._meters.values()])
+        web = WebConfigFile(config.web_config_file) if config.web_config_file else WebSettings
+        sockets = systemd_sockets() if config.systemd_socket else bind(config.web_listen_addresses)
+        self._addresses = [_address(listening) for listening in sockets]
+        app = App(
+            config.telemetry_path,
+            metrics=self._collect,
+            healthy=lambda: all(meter.healthy() for meter in self._meters.values()),
+            ready=self._ready,
+            landing=lambda: landing_page(config.telemetry_path),
+        )
+        self._server = Server(sockets, app, web)
+        self._meters = {
+            meter.name: Meter(meter, self._share(of.share_listen_address))
+            for meter, of in zip(settings, config.meters, strict=True)
+        }
+
+    def start(self) -> None:
+        """Start all threads, and say where to look."""
+        for meter in self._meters.values():
+            meter.start()
+        self._server.start()
+        self._log.info("p1-exporter is running", version=__version__, meters=len(self._meters))
+        for address in self._addresses:
+            self._log.info("listening", address=f"http://{address}{self._config.telemetry_path}")
+
+    def reload(self, flags: argparse.Namespace, environ: Mapping[str, str]) -> None:
+        """Read the configuration again and reopen all ports; keep on with the old one if the new one is broken."""
+        try:
+            config = load(flags, environ)
+            settings = meter_settings(config, environ)
+            self._adopt(config, settings)
+        except UserError as error:
+            self._log.error("the new configuration is broken, keeping on with the old one", error=str(error))
+            return
+        self._log.info("configuration reloaded", meters=len(self._meters))
+
+    def _adopt(self, config: Config, settings: list[MeterSettings]) -> None:
+        meters: dict[str, Meter] = {}
+        for wanted, of in zip(settings, config.meters, strict=True):
+            share = self._share(of.share_listen_address)
+            meters[wanted.name] = self._meters.get(wanted.name) or Meter(wanted, share)
+            meters[wanted.name].reopen(wanted, share)
+        started = [meter for name, meter in meters.items() if name not in self._meters]
+        gone = [meter for name, meter in self._meters.items() if name not in meters]
+        fixed = (
+            "web_listen_addresses",
+            "telemetry_path",
+            "web_config_file",
+            "systemd_socket",
+            "log_level",
+            "log_format",
+        )
+        if any(getattr(config, name) != getattr(self._config, name) for name in fixed):
+            self._log.warning("changes of web and log settings take effect at the next start only")
+        self._meters, self._config = meters, config
+        for meter in started:
+            meter.start()
+        for meter in gone:
+            meter.stop(_STOP_SECONDS)
+        for address in set(self._shares) - {of.share_listen_address for of in config.meters}:
+            self._shares.pop(address).close()
+
+    def _share(self, address: str | None) -> ShareServer | None:
+        """Return the server that shares a meter's bytes at `address`, started if it is not yet there."""
+        if address is None:
+            return None
+        if address not in self._shares:
+            self._shares[address] = ShareServer(bind([address], flag="--share.listen-address"))
+        return self._shares[address]
+
+    def close(self) -> None:
+        """End all threads, within a second."""
+        started = time.monotonic()
+        for meter in self._meters.values():
+            meter.stop(max(0.0, _STOP_SECONDS - (time.monotonic() - started)))
+        for share in self._shares.values():
+            share.close()
+        self._server.close()
+        self._log.info("p1-exporter has stopped")
+
+    def _collect(self) -> Iterator[Metric]:
+        yield from self._collector.collect()
+        yield from self._process.collect()
+
+    def _ready(self) -> bool:
+        """Whether every meter's newest telegram is fresh."""
+        now = time.monotonic()
+        return all(meter.snapshot.link.fresh(now) for meter in self._meters.values())
+
+
+def _address(listening: socket.socket) -> str:
+    host, port, *_ = listening.getsockname()
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - what the user is told is a name that works
+        host = "localhost"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,1 @@
+"""Simulated meters, for tests, demonstrations and people without a meter."""

@@ -1,0 +1,118 @@
+"""One telegram into readings: OBIS codes, values, units, times.
+
+One bad field never costs the rest: what cannot be read is listed beside what can. Most lines of consecutive
+telegrams are the same, so the decoder keeps the last telegram's lines and parses only the others.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from p1_exporter.telegram.readings import Line, Malformed, read_line
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+_IDENTIFIER: Final = (
+    rb"([0-9]{1,3}-[0-9]{1,3}:[0-9A-Za-z]{1,3}\.[0-9A-Za-z]{1,3}(?:\.[0-9]{1,3})?)(?:[*.][0-9]{1,3})?"
+)
+# A group holds anything but parentheses, or a pair of them: ((ER11)).
+_GROUP: Final = rb"\(((?:[^()]|\([^()]*\))*)\)"
+# Between and after groups some meters leave a stray "* ".
+_OBJECT: Final = re.compile(
+    _IDENTIFIER + rb"[ ]*(" + _GROUP + rb"(?:[* ]*" + _GROUP + rb")*)[* ]*", re.DOTALL
+)
+_GROUPS: Final = re.compile(_GROUP, re.DOTALL)
+_OBJECT_START: Final = re.compile(rb"[0-9]{1,3}-[0-9]{1,3}:[0-9A-Za-z]{1,3}\.")
+_ENDING: Final = re.compile(rb"![0-9A-Fa-f]{0,4}[\r\n\0]*\Z")
+
+
+class Decoded:
+    """A decoded telegram; immutable."""
+
+    __slots__ = ("header", "lines", "malformed")
+
+    def __init__(self, header: str, lines: tuple[Line, ...], malformed: tuple[Malformed, ...]) -> None:
+        self.header = header
+        """The first line, without its slash."""
+        self.lines = lines
+        """One for each line with an OBIS code, in order."""
+        self.malformed = malformed
+        """What could not be read, in order."""
+
+
+class Decoder:
+    """Decodes the telegrams of one meter.
+
+    Args of the constructor: `zone`, the time zone of the meter's clock.
+    """
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        self._seen: dict[bytes, Line | Malformed] = {}
+
+    def decode(self, telegram: bytes) -> Decoded:
+        """Return what `telegram` holds; it begins at its slash, and may be cut off anywhere.
+
+        Raises nothing, whatever the bytes.
+        """
+        first, *rest = _physical_lines(telegram)
+        seen = self._seen
+        known: dict[bytes, Line | Malformed] = {}
+        for text in rest:
+            known[text] = seen.get(text) or self._parse(text)
+        parsed = [known[text] for text in rest]
+        self._seen = known
+        lines = [line for line in parsed if type(line) is Line]
+        malformed: list[Malformed] = []
+        if len(lines) < len(parsed) or any(line.malformed for line in lines):
+            for item in parsed:
+                malformed.extend(item.malformed if isinstance(item, Line) else (item,))
+        return Decoded(first[1:].decode("latin-1").rstrip(), tuple(lines), tuple(malformed))
+
+    def _parse(self, text: bytes) -> Line | Malformed:
+        found = _OBJECT.fullmatch(text)
+        if found is None:
+            return Malformed(text.decode("latin-1"), _why(text))
+        return read_line(text, found[1].decode(), _GROUPS.findall(found[2]), self._zone)
+
+
+def _why(text: bytes) -> str:
+    if not _OBJECT_START.match(text):
+        return "it does not begin with an OBIS code"
+    if text.count(b"(") != text.count(b")"):
+        return "a parenthesis is missing"
+    return "no code followed by values in parentheses"
+
+
+def _physical_lines(telegram: bytes) -> list[bytes]:
+    """Split a telegram into its header and its object lines, each with the lines that continue it."""
+    body = _ENDING.sub(b"", telegram) if b"!" in telegram[-8:] else telegram
+    lines = [line for line in body.replace(b"\r\n", b"\n").split(b"\n") if line]
+    if b"\r" in body.replace(b"\r\n", b""):
+        lines = [part for line in lines for part in line.split(b"\r") if part]
+    if all(line[-1] == _CLOSE and line[0] != _OPEN for line in lines[1:]):
+        return lines or [b""]
+    return _joined(lines)
+
+
+def _joined(lines: list[bytes]) -> list[bytes]:
+    """Join the lines that continue others.
+
+    A line continues the one before if it begins with a group (the gas of DSMR 3.0), or if a group is still open and
+    the line is no object itself: a damaged line must not swallow its neighbour.
+    """
+    joined = lines[:1]
+    for line in lines[1:]:
+        before = joined[-1]
+        unfinished = len(joined) > 1 and before.count(b"(") > before.count(b")")
+        if len(joined) > 1 and (line[0] == _OPEN or (unfinished and not _OBJECT_START.match(line))):
+            joined[-1] = before + line
+        else:
+            joined.append(line)
+    return joined
+
+
+_OPEN: Final = ord("(")
+_CLOSE: Final = ord(")")

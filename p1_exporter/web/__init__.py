@@ -1,0 +1,1 @@
+"""The HTTP server: bounded, with TLS and passwords where wanted."""

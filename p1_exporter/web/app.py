@@ -1,0 +1,89 @@
+"""What there is to see: the metrics, a page for people, and two answers for those who watch the service."""
+
+from __future__ import annotations
+
+from html import escape
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from p1_exporter import __version__
+from p1_exporter.exposition.negotiation import encode, negotiate
+from p1_exporter.web.message import Request, Response, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from prometheus_client.metrics_core import Metric
+
+# Nothing of a page may come from elsewhere, run, or be framed. Style sheets within the page are harmless:
+# everything that a meter says is escaped.
+_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HTML_HEADERS: Final = (("Content-Security-Policy", _POLICY), ("X-Content-Type-Options", "nosniff"))
+
+
+class App:
+    """The pages by their paths. Called with a request, in any thread, it gives the answer.
+
+    `metrics` collects the metric families of one scrape; `healthy` and `ready` answer `/-/healthy` and
+    `/-/ready`; `landing` renders the page for people, HTML in UTF-8, at `/` (unless the metrics are there).
+    """
+
+    def __init__(
+        self,
+        telemetry_path: str,
+        metrics: Callable[[], Iterable[Metric]],
+        healthy: Callable[[], bool],
+        ready: Callable[[], bool],
+        landing: Callable[[], bytes],
+    ) -> None:
+        self._metrics = metrics
+        self._landing = landing
+        self._pages: dict[str, Callable[[Request], Response]] = {
+            "/": self._landing_page,
+            "/-/healthy": lambda _: _state(good=healthy(), yes="Healthy", no="Not healthy"),
+            "/-/ready": lambda _: _state(good=ready(), yes="Ready", no="Not ready"),
+            telemetry_path: self._metrics_page,
+        }
+
+    def __call__(self, request: Request) -> Response:
+        """Answer a request for any path."""
+        return self._pages.get(request.path, _not_found)(request)
+
+    def _metrics_page(self, request: Request) -> Response:
+        form = negotiate(request.headers.get("accept", ""), request.headers.get("accept-encoding", ""))
+        headers: tuple[tuple[str, str], ...] = (("Vary", "Accept, Accept-Encoding"),)
+        if form.gzip:
+            headers += (("Content-Encoding", "gzip"),)
+        return Response(HTTPStatus.OK, encode(self._metrics(), form), form.content_type, headers)
+
+    def _landing_page(self, _: Request) -> Response:
+        return Response(HTTPStatus.OK, self._landing(), "text/html; charset=utf-8", _HTML_HEADERS)
+
+
+def landing_page(telemetry_path: str) -> bytes:
+    """Return a page that says what this is and where its parts are."""
+    links = ((telemetry_path, "Metrics"), ("/-/healthy", "Health"), ("/-/ready", "Readiness"))
+    items = "\n".join(f'<li><a href="{escape(path)}">{escape(name)}</a></li>' for path, name in links)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>p1-exporter</title></head>
+<body>
+<h1>p1-exporter</h1>
+<p>Version {escape(__version__)}. Prometheus exporter for the P1 port of smart meters.</p>
+<ul>
+{items}
+</ul>
+</body>
+</html>
+""".encode()
+
+
+def _state(*, good: bool, yes: str, no: str) -> Response:
+    return text(HTTPStatus.OK, yes) if good else text(HTTPStatus.SERVICE_UNAVAILABLE, no)
+
+
+def _not_found(_: Request) -> Response:
+    return text(HTTPStatus.NOT_FOUND, "Not found")

@@ -1,0 +1,171 @@
+"""Debian's ser2net in front of a pseudo-terminal, and a network that breaks.
+
+Needs ser2net 4; for the network that breaks, also iproute2 and root.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from p1_exporter.link.keep_alive import KeepAlive
+from p1_exporter.link.port import PortError, PortSettings, open_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from p1_exporter.link.port import Port
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("ser2net") is None, reason="ser2net is not installed"),
+    # pyserial 3.5 names its thread in a way that newer versions of Python advise against.
+    pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning"),
+]
+
+# How ser2net is to be told to speak, by the scheme of the port that understands it (see gensio(5)).
+ACCEPTERS = {"socket": "tcp", "rfc2217": "telnet(rfc2217),tcp"}
+
+# Among them ff, which Telnet escapes, and CR without LF, which it pads.
+EVERY_BYTE = bytes(range(256)) + b"\xff\xff\xff\x00\xff\xfd\x03\r\r\n\r\x00\r"
+
+NAMESPACE = "p1-exporter-test"
+# A network of RFC 5737, which exists nowhere else.
+HERE, THERE = "192.0.2.1", "192.0.2.2"
+
+
+class Ser2net:
+    """ser2net on a TCP port, whose serial port ends in the descriptor `meter`."""
+
+    def __init__(self, folder: Path, scheme: str, host: str, prefix: Sequence[str]) -> None:
+        self.meter, self._terminal = os.openpty()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            number = free.getsockname()[1]
+        self.url = f"{scheme}://{host}:{number}"
+        configuration = folder / "ser2net.yaml"
+        configuration.write_text(
+            "connection: &meter\n"
+            f"  accepter: {ACCEPTERS[scheme]},{host},{number}\n"
+            f"  connector: serialdev(nouucplock),{os.ttyname(self._terminal)},115200n81,local\n"
+        )
+        self._command = [*prefix, "ser2net", "-n", "-d", "-u", "-c", str(configuration)]
+        self.start()
+
+    def start(self) -> None:
+        # A group of its own: with a prefix, it is not our child that is to be killed.
+        self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
+
+    def open(self, keep_alive: KeepAlive = KeepAlive()) -> Port:  # noqa: B008 - cannot be changed
+        """Open the port as soon as ser2net listens."""
+        until = time.monotonic() + 10
+        while True:
+            try:
+                return open_port(PortSettings(self.url), keep_alive)
+            except PortError as error:
+                if error.reason != "refused" or time.monotonic() > until:
+                    raise
+                time.sleep(0.05)  # nothing tells when another program begins to listen
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        self.kill()
+        os.close(self.meter)
+        os.close(self._terminal)
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Callable[..., Ser2net]]:
+    """Starts ser2net, and ends it after the test."""
+    started: list[Ser2net] = []
+
+    def start(scheme: str, host: str = "127.0.0.1", prefix: Sequence[str] = ()) -> Ser2net:
+        started.append(Ser2net(tmp_path, scheme, host, prefix))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+def transmit(server: Ser2net, port: Port, data: bytes) -> None:
+    """Send data over the line, and see it come out of the port."""
+    os.write(server.meter, data)
+    received = b""
+    while len(received) < len(data):
+        chunk = port.read(5)
+        assert chunk is not None, f"only {received!r} came"
+        received += chunk.data
+    assert received == data
+
+
+@pytest.mark.parametrize("scheme", ACCEPTERS)
+def test_bytes_arrive_as_the_meter_sent_them(servers: Callable[..., Ser2net], scheme: str) -> None:
+    server = servers(scheme)
+    with server.open() as port:
+        for _ in range(10):
+            transmit(server, port, EVERY_BYTE)
+
+
+@pytest.mark.parametrize("scheme", ACCEPTERS)
+def test_a_server_that_is_killed_is_noticed_at_once_and_found_again(
+    servers: Callable[..., Ser2net], scheme: str
+) -> None:
+    server = servers(scheme)
+    with server.open() as port:
+        transmit(server, port, EVERY_BYTE)
+        server.kill()
+        before = time.monotonic()
+        with pytest.raises(PortError) as caught:
+            port.read(30)
+        assert time.monotonic() - before < 1
+        assert caught.value.reason == "closed"
+    with pytest.raises(PortError) as caught:
+        open_port(PortSettings(server.url))
+    assert caught.value.reason == "refused"
+    server.start()
+    with server.open() as port:
+        transmit(server, port, EVERY_BYTE)
+
+
+@pytest.fixture
+def distant() -> Iterator[None]:
+    """A network namespace, joined to this one by a pair of virtual network interfaces."""
+    ip("netns", "add", NAMESPACE)
+    try:
+        ip("link", "add", "p1-here", "type", "veth", "peer", "name", "p1-there", "netns", NAMESPACE)
+        ip("address", "add", f"{HERE}/30", "dev", "p1-here")
+        ip("link", "set", "p1-here", "up")
+        ip("-n", NAMESPACE, "address", "add", f"{THERE}/30", "dev", "p1-there")
+        ip("-n", NAMESPACE, "link", "set", "p1-there", "up")
+        yield
+    finally:
+        ip("netns", "delete", NAMESPACE)  # and both interfaces with it
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True)  # noqa: S607 - where the system keeps it
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("ip") is None, reason="needs root and iproute2")
+@pytest.mark.parametrize("scheme", ACCEPTERS)
+def test_a_half_open_connection_is_noticed_within_the_time_of_keep_alive(
+    servers: Callable[..., Ser2net], distant: None, scheme: str
+) -> None:
+    server = servers(scheme, THERE, ("ip", "netns", "exec", NAMESPACE))
+    with server.open(KeepAlive(idle=1, interval=1, count=2)) as port:
+        transmit(server, port, EVERY_BYTE)
+        ip("-n", NAMESPACE, "link", "set", "p1-there", "down")
+        before = time.monotonic()
+        with pytest.raises(PortError) as caught:
+            assert port.read(30) is None, "more came over a network that is down"
+        assert time.monotonic() - before < 10
+    assert caught.value.reason in ("timeout", "closed")
