@@ -23,7 +23,6 @@ import structlog
 from structlog.processors import ExceptionRenderer, TimeStamper, add_log_level
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
     from types import TracebackType
 
     from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
@@ -162,7 +161,7 @@ def _scalar(value: object) -> _Scalar:
 
 
 def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    return _ascii_json(event)
+    return json.dumps(event)
 
 
 def _logfmt(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
@@ -170,11 +169,7 @@ def _logfmt(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
 
 
 def _logfmt_value(value: _Scalar) -> str:
+    """Return `value` bare or as JSON, whose escapes are those of logfmt."""
     if isinstance(value, str) and _BARE_VALUE.fullmatch(value):
         return value
-    return _ascii_json(value)
-
-
-def _ascii_json(value: _Scalar | MutableMapping[str, _Scalar]) -> str:
-    """Return `value` as JSON in printable ASCII; of the control characters `json` leaves DEL as it is."""
-    return json.dumps(value).replace("\x7f", "\\u007f")
+    return json.dumps(value)

@@ -67,7 +67,7 @@ _UNITS: Final = {
 BASE_UNITS: Final = frozenset(unit.base for unit in _UNITS.values())
 
 _MOST_DECIMALS: Final = 16
-_POWERS: Final = tuple(10**exponent for exponent in range(_MOST_DECIMALS + 1))
+_POWERS: Final[tuple[int, ...]] = tuple(10**exponent for exponent in range(_MOST_DECIMALS + 1))
 _NUMBER: Final = re.compile(rb" *([+-]?)([0-9]{1,32})(?:\.([0-9]{0,16}))? *")
 
 

@@ -82,6 +82,8 @@ class Connection:
             self._serve()
         except OSError as error:  # of TLS too: its errors are OSErrors
             _log.debug("web client lost", error=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever happens, the thread ends in order and the place is free
+            _log.error("web client failed", error=f"{type(error).__name__}: {error}")
         finally:
             with self._changed:
                 self._socket.close()

@@ -122,8 +122,10 @@ class Server:
         self._threads = [thread, *(other for other in self._threads if other.is_alive())]
 
     def _serve(self, connection: Connection) -> None:
-        connection.run()
-        self._forget(connection)
+        try:
+            connection.run()
+        finally:
+            self._forget(connection)
 
     def _forget(self, connection: Connection) -> None:
         with self._changed:
@@ -163,7 +165,7 @@ class Server:
 
 
 def _start(thread: threading.Thread) -> None:
-    """Start a thread with a small stack, without changing the size for threads of others."""
+    """Start a thread with a small stack. The size can only be set for all threads, so it is set back at once."""
     usual = threading.stack_size(_STACK_BYTES)
     try:
         thread.start()

@@ -177,7 +177,7 @@ def test_an_unknown_name_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", not_found)
-    with pytest.raises(UserError, match="the name 'meter-pi' is not known here .*Check its spelling"):
+    with pytest.raises(UserError, match=r"the name 'meter-pi' is not known here .*Check its spelling"):
         bind(["meter-pi:9786"])
 
 
