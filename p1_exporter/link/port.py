@@ -195,6 +195,7 @@ def open_port(settings: PortSettings, keep_alive: KeepAlive = KEEP_ALIVE) -> Por
         PortError: it cannot be opened now; worth another attempt.
         UserError: it can never be opened (see `check_settings`).
     """
+    _check_request_line(settings)
     # Each kind is loaded where it is used: most programs use one, and pyserial is only for two of them.
     match settings.scheme:
         case None:

@@ -71,7 +71,7 @@ class Rfc2217Port(Port):
 
     def _close(self) -> None:
         # Fails where the server is gone, and the line with it.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             if self.request_asserted:
                 self.request_asserted = False
                 setattr(self._client, self.request_line, False)
@@ -105,5 +105,5 @@ def _unopened(address: TcpAddress, error: OSError | ValueError) -> PortError:
     return PortError(
         "settings",
         f"{address} answers, but does not agree on RFC 2217: {error}. Set its port to telnet with RFC 2217, "
-        "or read it with socket://; and see that no other client holds it.",
+        "or read it with socket://; see that no other client holds it; and ask for no request line that it lacks.",
     )

@@ -132,15 +132,13 @@ class ShareServer:
         except (BlockingIOError, ConnectionAbortedError):
             return  # gone again before its turn came
         except OSError as error:
-            log.warning("cannot accept a client of the shared port", error=str(error))
+            self._refuse("client of the shared port cannot be accepted", error=str(error))
             self._closing.wait(_EXHAUSTED_PAUSE_SECONDS)
             return
         name = str(TcpAddress(*address[:2]))
         if len(self._clients) >= CLIENT_LIMIT:
             connection.close()
-            if not self._refusing:  # one line, however often they come back
-                self._refusing = True
-                log.warning("client of the shared port refused: too many", client=name, limit=CLIENT_LIMIT)
+            self._refuse("client of the shared port refused: too many", client=name, limit=CLIENT_LIMIT)
             return
         self._refusing = False
         connection.settimeout(0)
@@ -149,6 +147,12 @@ class ShareServer:
         with self._lock:
             self._clients.append(client)
         log.debug("client of the shared port connected", client=name)
+
+    def _refuse(self, event: str, **details: object) -> None:
+        """Say so once, however often clients come back, until one is accepted."""
+        if not self._refusing:
+            log.warning(event, **details)
+        self._refusing = True
 
     def _settle(self) -> None:
         """Part with those who are gone or too slow; wait for the others' buffers where need be."""

@@ -82,6 +82,10 @@ class Checksum(ABC):
         return int.from_bytes(table[2 * position : 2 * position + 2], "little")
 
 
+# (2^j, 15 * 2^j, mask of what lies below that), largest first: enough for any telegram, and slower for longer data.
+_FOLDS: Final = tuple((1 << j, 15 << j, (1 << (15 << j)) - 1) for j in range(13, -1, -1))
+
+
 class _Arc(Checksum):
     """CRC-16/ARC, by folding one big integer.
 
@@ -96,16 +100,12 @@ class _Arc(Checksum):
     def advance(self, state: int, data: bytes) -> int:
         # The first bit on the wire is the highest power: mirror each byte and read the whole as one number.
         polynomial = int.from_bytes(data.translate(_REVERSED), "big") << 16
-        polynomial ^= _reverse16(state) << 8 * len(data)
+        if state:
+            polynomial ^= _reverse16(state) << 8 * len(data)
         parity = polynomial.bit_count() & 1
-        power = 1
-        while 30 * power < polynomial.bit_length():
-            power *= 2
-        while power:
-            fold = 15 * power
+        for power, fold, lower in _FOLDS[-(len(data) >> 2).bit_length() :]:
             while upper := polynomial >> fold:
-                polynomial ^= upper << fold ^ upper << power ^ upper
-            power //= 2
+                polynomial = polynomial & lower ^ upper << power ^ upper
         if polynomial.bit_count() & 1 != parity:
             polynomial ^= 0x8003  # x^15 + x + 1: the same remainder modulo that factor, the other parity
         return _reverse16(polynomial)

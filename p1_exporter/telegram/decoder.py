@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from p1_exporter.telegram.readings import Line, Malformed, read_line
+from p1_exporter.telegram.readings import Line, Malformed, read_line, read_simple_line
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -25,6 +25,7 @@ _OBJECT: Final = re.compile(
 )
 _GROUPS: Final = re.compile(_GROUP, re.DOTALL)
 _OBJECT_START: Final = re.compile(rb"[0-9]{1,3}-[0-9]{1,3}:[0-9A-Za-z]{1,3}\.")
+_MOST_SEEN: Final = 256
 _ENDING: Final = re.compile(rb"![0-9A-Fa-f]{0,4}[\r\n\0]*\Z")
 
 
@@ -50,32 +51,53 @@ class Decoder:
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
-        self._seen: dict[bytes, Line | Malformed] = {}
+        self._seen: dict[bytes, Line] = {}
+        self._damaged = False
+        """Whether something in a line of `_seen` could not be read."""
 
     def decode(self, telegram: bytes) -> Decoded:
         """Return what `telegram` holds; it begins at its slash, and may be cut off anywhere.
 
         Raises nothing, whatever the bytes.
         """
-        first, *rest = _physical_lines(telegram)
-        seen = self._seen
-        known: dict[bytes, Line | Malformed] = {}
-        for text in rest:
-            known[text] = seen.get(text) or self._parse(text)
-        parsed = [known[text] for text in rest]
-        self._seen = known
-        lines = [line for line in parsed if type(line) is Line]
-        malformed: list[Malformed] = []
-        if len(lines) < len(parsed) or any(line.malformed for line in lines):
-            for item in parsed:
-                malformed.extend(item.malformed if isinstance(item, Line) else (item,))
-        return Decoded(first[1:].decode("latin-1").rstrip(), tuple(lines), tuple(malformed))
+        if len(self._seen) > _MOST_SEEN:
+            self._seen.clear()
+            self._damaged = False
+        seen = self._seen.get
+        # Nearly every telegram is a header, a blank line, object lines that are whole, and an ending.
+        texts = telegram[: telegram.rfind(b"\r\n!")].split(b"\r\n")
+        lines = [seen(text) or self._parse(text) for text in texts[2:]]
+        if all(lines) and not self._damaged and not (texts[1:] and texts[1]):
+            return Decoded(_name(texts[0]), tuple(lines), ())  # type: ignore[arg-type]  # none is None: see above
+        return self._decode_slowly(_joined_lines(telegram))
 
-    def _parse(self, text: bytes) -> Line | Malformed:
-        found = _OBJECT.fullmatch(text)
-        if found is None:
-            return Malformed(text.decode("latin-1"), _why(text))
-        return read_line(text, found[1].decode(), _GROUPS.findall(found[2]), self._zone)
+    def _decode_slowly(self, texts: list[bytes]) -> Decoded:
+        lines: list[Line] = []
+        malformed: list[Malformed] = []
+        for text in texts[1:]:
+            line = self._seen.get(text) or self._parse(text)
+            if line:
+                lines.append(line)
+                malformed += line.malformed
+            else:
+                malformed.append(Malformed(text.decode("latin-1"), _why(text)))
+        return Decoded(_name(texts[0]), tuple(lines), tuple(malformed))
+
+    def _parse(self, text: bytes) -> Line | None:
+        """Return the object line `text`, None if it is none."""
+        line = read_simple_line(text, self._zone)
+        if line is None:
+            found = _OBJECT.fullmatch(text)
+            if found is None:
+                return None
+            line = read_line(text, found[1].decode(), _GROUPS.findall(found[2]), self._zone)
+            self._damaged = self._damaged or bool(line.malformed)
+        self._seen[text] = line
+        return line
+
+
+def _name(header: bytes) -> str:
+    return header[1:].decode("latin-1").rstrip()
 
 
 def _why(text: bytes) -> str:
@@ -86,7 +108,7 @@ def _why(text: bytes) -> str:
     return "no code followed by values in parentheses"
 
 
-def _physical_lines(telegram: bytes) -> list[bytes]:
+def _joined_lines(telegram: bytes) -> list[bytes]:
     """Split a telegram into its header and its object lines, each with the lines that continue it."""
     body = _ENDING.sub(b"", telegram) if b"!" in telegram[-8:] else telegram
     lines = [line for line in body.replace(b"\r\n", b"\n").split(b"\n") if line]

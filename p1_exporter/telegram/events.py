@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Reason = Literal["crc", "truncated", "too_long", "malformed", "parity", "implausible", "decrypt"]
 REASONS: tuple[Reason, ...] = (
@@ -19,8 +18,7 @@ REASONS: tuple[Reason, ...] = (
 Verdict = Literal["valid", "invalid", "absent"]
 
 
-@dataclass(frozen=True, slots=True)
-class Noise:
+class Noise(NamedTuple):
     """Bytes outside telegrams.
 
     A run of noise comes in pieces, as it arrived; only their concatenation is independent of the chunks.
@@ -36,8 +34,7 @@ class Noise:
         return len(self.data)
 
 
-@dataclass(frozen=True, slots=True)
-class Telegram:
+class Telegram(NamedTuple):
     """A whole telegram whose checksum verifies, or that has none."""
 
     offset: int
@@ -50,8 +47,7 @@ class Telegram:
     """Characters whose parity bit was wrong; 0 for a meter that sends none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(NamedTuple):
     """A telegram that began and came to nothing."""
 
     offset: int

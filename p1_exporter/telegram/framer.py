@@ -44,9 +44,11 @@ _START: Final = re.compile(rb"/[A-Za-z]{3}|" + _FRAME + b"|" + _SEVEN_BIT)
 _START_CUT: Final = re.compile(
     rb"(?:/[A-Za-z]{0,2}|\xdb|" + parity.SLASH + b"[" + re.escape(parity.LETTERS) + rb"]{0,2})\Z"
 )
-_POINT: Final = re.compile(rb"!|/[A-Za-z]{3}|" + _FRAME + b"|" + _SEVEN_BIT)
+_PLAIN_START: Final = re.compile(rb"/[A-Za-z]{3}")
+_SEVEN_BIT_START: Final = re.compile(_SEVEN_BIT)
 _POINT_SIZE: Final = 4
 _ENDING: Final = re.compile(rb"!([0-9A-Fa-f]{0,4})")
+_USUAL_ENDING: Final = re.compile(rb"!([0-9A-Fa-f]{4})\r\n")
 _LINE_ENDS: Final = b"\r\n\0"
 
 # A telegram without checksum, line by line: nothing in a message looks like this from its first slash on.
@@ -138,7 +140,7 @@ class Framer:
         if self._text is not self._wire:
             self._text += parity.without_parity(data)
         events: list[Event] = []
-        while (self._scan if self._starts else self._search)(events, last=False):
+        while self._wire and (self._scan if self._starts else self._search)(events, last=False):
             pass
         return events
 
@@ -178,6 +180,24 @@ class Framer:
         self._drop_noise(position, events)
         return False
 
+    def _take_whole(self, events: list[Event]) -> bool:
+        """Accept the telegram at the first of the undecided bytes at once, if its first ``!`` verifies.
+
+        The usual case, and nothing but a short cut: it is the earliest start, so that it wins if it verifies.
+        """
+        ending = _USUAL_ENDING.match(self._wire, self._wire.find(b"!"))
+        if ending is None or not self._sends_checksum:
+            return False
+        data = bytes(self._wire[: ending.end()])
+        if len(data) > MAX_TELEGRAM or parity.SLASH in data:
+            return False
+        if self._checksums[0].of(data[: ending.start() + 1]) != int(ending[1], 16):
+            return False
+        self._failures = 0
+        events.append(Telegram(self._base, len(data), data, "valid"))
+        self._close(len(data))
+        return True
+
     def _drop_noise(self, count: int, events: list[Event]) -> None:
         if count:
             events.append(Noise(self._base, bytes(self._text[:count])))
@@ -192,23 +212,29 @@ class Framer:
             self._checksums = CHECKSUMS
         self._origin = self._summed = self._base
         self._states = [0] * len(self._checksums)
-        self._keys = [[] for _ in self._checksums]
-        self._untried = []
-        self._add_start(self._base, frame)
+        self._keys = [[checksum.initial] for checksum in self._checksums]
+        start = _Start(self._base, frame)
+        self._starts.append(start)
+        self._untried = [start] if frame else []
+        self._at = self._base + _POINT_SIZE
 
     # Inside a telegram.
 
     def _scan(self, events: list[Event], *, last: bool) -> bool:
         """Look at the next point of interest of the open telegram. Return whether there is more to do."""
+        first = self._starts[0]
+        if len(self._starts) == 1 and not (first.end or first.frame) and self._text is self._wire:
+            if self._take_whole(events):
+                return True
         arrived = self._base + len(self._wire)
         limit = self._base + MAX_TELEGRAM
         # A start that begins before the limit is seen whole.
         horizon = min(arrived, limit + _POINT_SIZE - 1)
         place = self._next_point(horizon)
-        frame = self._next_complete_frame(min(place, limit))
+        frame = self._next_complete_frame(min(place, limit)) if self._untried else None
         if frame:
             self._complete_frame(frame, events)
-        elif self._nothing_inside(place, arrived, last=last):
+        elif first.tried and self._nothing_inside(place, arrived, last=last):
             self._give_up("decrypt", events)
         elif place < min(arrived, limit):
             return self._look_at(place, limit, events, last=last)
@@ -223,12 +249,19 @@ class Framer:
 
     def _next_point(self, horizon: int) -> int:
         """Return the place of the next start or end, `horizon` if there is none before it."""
-        position, end = self._at - self._base, horizon - self._base
-        found = _POINT.search(self._text, position, end)
-        point = found.start() if found else end
-        if self._text is not self._wire:
-            frame = self._wire.find(_FRAME_START, position, point)
-            point = point if frame < 0 else frame
+        position, point = self._at - self._base, horizon - self._base
+        # Each kind is looked for up to the nearest found so far: several times as fast as one pattern for all.
+        for text, pattern in (self._text, b"!"), (self._wire, _FRAME_START):
+            found = text.find(pattern, position, point)
+            if found >= 0:
+                point = found
+        start = _PLAIN_START.search(self._text, position, point + _POINT_SIZE - 1)
+        if start and start.start() < point:
+            point = start.start()
+        if self._text is self._wire and parity.SLASH in self._wire:
+            start = _SEVEN_BIT_START.search(self._text, position, point + _POINT_SIZE - 1)
+            if start and start.start() < point:
+                point = start.start()
         return self._base + point
 
     def _look_at(self, place: int, limit: int, events: list[Event], *, last: bool) -> bool:
@@ -271,7 +304,7 @@ class Framer:
         self._starts.append(start)
         if frame:
             self._untried.append(start)
-        self._at = place + (2 if frame else _POINT_SIZE)
+        self._at = place + (len(_FRAME_START) if frame else _POINT_SIZE)
 
     def _end(self, place: int, limit: int, events: list[Event], *, last: bool) -> bool:
         """Look at an exclamation mark: does a telegram end here, and which?"""
@@ -390,12 +423,12 @@ class Framer:
         return min(complete, key=_frame_end, default=None)
 
     def _nothing_inside(self, place: int, arrived: int, *, last: bool) -> bool:
-        """Whether the only open start is a frame that could not be opened, and no telegram begins inside it.
+        """Whether no telegram begins inside the first frame, which could not be opened.
 
         `place` is the next point of interest. A start may begin at the frame's last byte: then it must be seen whole.
         """
         first = self._starts[0]
-        if not first.tried or len(self._starts) > 1 or place < first.end:
+        if len(self._starts) > 1 or place < first.end:
             return False
         return last or place < arrived or arrived >= first.end + _POINT_SIZE - 1
 
@@ -503,6 +536,8 @@ class Framer:
     # The buffer.
 
     def _sum_to(self, place: int) -> None:
+        if place == self._summed:
+            return
         data = bytes(self._text[self._summed - self._base : place - self._base])
         self._states = [
             checksum.advance(state, data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from p1_exporter.telegram.obis import DEVICES, STATES, Entry, Found, Kind, find, time_metric
@@ -67,8 +68,59 @@ class Line:
         """The content of each group."""
         self.readings = readings
         self.malformed = malformed
-        self.device = any("{device}" in reading.name for reading in readings)
+        self.device = bool(readings) and "{device}" in readings[0].name
         """Whether what the readings are called depends on another line."""
+
+
+# The one shape that nearly all lines have: a code, and one number with a unit.
+_SIMPLE: Final = re.compile(rb"([^(]+)\(([0-9]{1,12})\.([0-9]{1,4})\*([A-Za-z0-9]{1,8})\)")
+
+
+_TIME: Final = re.compile(rb"([^(]+)\(([0-9]{12}[SW])\)")
+
+
+class _Plan(NamedTuple):
+    """What becomes of the number in a simple line with a certain code and unit."""
+
+    obis: str
+    name: str
+    labels: Labels
+    unit: str
+    numerator: int
+    denominator: int
+    is_register: bool
+
+
+@lru_cache(maxsize=256)
+def _plan(code: bytes, unit_text: bytes) -> _Plan | None:
+    """Return the plan for a code, as sent, and a unit, as sent; None where the general way must be gone."""
+    unit = unit_of(unit_text)
+    obis = code.decode("latin-1")
+    for entry in find(obis).entries if unit else ():
+        if entry.kind in _SIMPLE_KINDS and unit.base in entry.units.split("|") and "{" not in entry.metric:
+            register = entry.kind in _REGISTERS and unit.base in _REGISTER_UNITS
+            labels = find(obis).label(entry)
+            return _Plan(obis, entry.name(unit.base), labels, unit_text.decode(), *unit[1:], register)
+    return None
+
+
+def read_simple_line(text: bytes, zone: tzinfo) -> Line | None:
+    """Return what `read_line` would, for a line of the most usual shapes and without anything to object to.
+
+    That is one number with the unit that is expected, or one time; None for any other line.
+    """
+    found = _SIMPLE.fullmatch(text)
+    if found is None:
+        return _read_time_line(text, zone)
+    code, whole, fraction, unit = found.groups()
+    plan = _plan(code, unit)
+    if plan is None:
+        return None
+    digits = int(whole + fraction)
+    power = _POWERS[len(fraction)]
+    value = digits * plan.numerator / (power * plan.denominator)
+    reading = Reading(plan.name, plan.labels, value, plan.unit, digits / power, True, plan.is_register)
+    return Line(plan.obis, (text[len(code) + 1 : -1],), (reading,), ())
 
 
 _STAMP: Final = re.compile(rb"\d{12}[SWsw]?|(?:20)?\d\d-?\d\d-?\d\d \d\d:\d\d:\d\d")
@@ -95,6 +147,22 @@ def read_line(text: bytes, obis: str, groups: list[bytes], zone: tzinfo) -> Line
         tuple(reader.readings),
         tuple(Malformed(line, problem) for problem in reader.problems),
     )
+
+
+def _read_time_line(text: bytes, zone: tzinfo) -> Line | None:
+    found = _TIME.fullmatch(text)
+    metric = _time_of(found[1]) if found else ""
+    time = timestamp(found[2], zone) if found and metric else None
+    if found is None or time is None:
+        return None
+    return Line(found[1].decode(), (found[2],), (Reading(metric, (), time, is_number=False),), ())
+
+
+@lru_cache(maxsize=256)
+def _time_of(code: bytes) -> str:
+    """Return the metric of a code, as sent, whose value is a time; empty if it is none."""
+    entries = find(code.decode("latin-1")).entries
+    return next((entry.name("seconds") for entry in entries if entry.kind is Kind.TIME), "")
 
 
 class _Reader:
@@ -270,8 +338,10 @@ def _shown(text: bytes) -> str:
 
 _LONGEST_SHOWN: Final = 40
 _UNIT_JOINED: Final = re.compile(rb"( *[+-]?[0-9]+\.?[0-9]*)([A-Za-z]\S*) *")
+_POWERS: Final = tuple(10**exponent for exponent in range(5))
 _HOURLY_VALUE: Final = 6
 _PEAKS_HEADER: Final = 3
+_SIMPLE_KINDS: Final = {Kind.COUNTER, Kind.GAUGE}
 _REGISTERS: Final = {Kind.COUNTER, Kind.HOURLY}
 _REGISTER_UNITS: Final = {"joules", "varh", "cubic_meters"}
 

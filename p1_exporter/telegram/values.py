@@ -133,13 +133,20 @@ def timestamp(text: bytes, zone: tzinfo) -> float | None:
     found = _TIME.fullmatch(text) or _TIME_OTHER.fullmatch(text)
     if found is None:
         return None
-    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    *date, second, letter = found.groups()
+    minute = _minute(tuple(date), letter, zone)
+    return None if minute is None or second >= b"60" else minute + int(second)
+
+
+@lru_cache(maxsize=128)
+def _minute(date: tuple[bytes, ...], letter: bytes, zone: tzinfo) -> float | None:
+    """Return the beginning of a minute, from the digits of its year, month, day, hour and minute."""
+    year, *rest = (int(part) for part in date)
     year += 1900 if year >= 70 else 2000  # noqa: PLR2004 - the convention of POSIX, named above
     try:
-        local = datetime(year, month, day, hour, minute, second, tzinfo=zone)
+        local = datetime(year, *rest, tzinfo=zone)
     except ValueError:
         return None
-    letter = found[7]
     if letter:
         offset = _offsets(zone, year)[letter in b"Ss"]
     else:

@@ -61,7 +61,7 @@ class Connection:
         changed: threading.Condition,
     ) -> None:
         self.phase = Phase.RECEIVING
-        self.since = time.monotonic()  # when it connected, or was last answered
+        self.since = time.monotonic()  # when it connected, or its last answer was ready
         self.evicted = False
         self._socket = client
         self._handler = handler
@@ -94,8 +94,7 @@ class Connection:
         if tls is not None and not self._start_tls(tls, deadline):
             return
         while self._exchange(deadline):
-            self.since = time.monotonic()
-            if not self._received and not self._receive(self.since + IDLE_SECONDS):
+            if not self._received and not self._receive(time.monotonic() + IDLE_SECONDS):
                 return
             deadline = time.monotonic() + REQUEST_SECONDS
 
@@ -140,6 +139,7 @@ class Connection:
         headers = dict(self._settings().headers)
         data = render(response, headers, keep_alive=keep_alive, with_body=with_body)
         self._enter(Phase.SENDING)
+        self.since = time.monotonic()
         rest = memoryview(data)
         while rest:
             self._limit(deadline)

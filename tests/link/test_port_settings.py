@@ -68,9 +68,17 @@ def test_what_can_never_work_is_refused_with_a_reason(settings: PortSettings, co
         check_settings(settings)
 
 
-def test_an_unknown_scheme_cannot_be_opened_either() -> None:
-    with pytest.raises(UserError, match="unknown scheme"):
-        open_port(PortSettings("telnet://127.0.0.1:23"))
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (PortSettings("telnet://127.0.0.1:23"), "unknown scheme"),
+        (PortSettings("socket://127.0.0.1"), "socket://host:port"),
+        (PortSettings("/dev/null", request_line="gpio:4"), "not available yet"),
+    ],
+)
+def test_it_cannot_be_opened_unchecked_either(settings: PortSettings, complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        open_port(settings)
 
 
 @given(rest=st.text())

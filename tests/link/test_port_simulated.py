@@ -28,14 +28,17 @@ def test_a_simulated_meter_sends_telegrams_at_the_pace_of_its_line() -> None:
     assert b"1-0:1.8.1(" in data
 
 
-def test_waiting_for_the_next_telegram_can_be_woken() -> None:
-    with open_port(PortSettings("simulate://dsmr4")) as port:
-        alarm = threading.Timer(0.02, port.wake)
+def test_between_telegrams_there_is_silence_and_a_wake_ends_the_wait() -> None:
+    # The next telegram is nine seconds away.
+    with open_port(PortSettings("simulate://dsmr4?start=2026-01-01T00:00:01")) as port:
+        before = time.monotonic()
+        assert port.read(0.2) is None
+        assert time.monotonic() - before >= 0.2
+        alarm = threading.Timer(0.2, port.wake)
         alarm.start()
         before = time.monotonic()
-        while (chunk := port.read(30)) is not None:
-            assert chunk.data
-        assert time.monotonic() - before < 9
+        assert port.read(30) is None
+        assert 0.15 < time.monotonic() - before < 5
         alarm.join()
 
 

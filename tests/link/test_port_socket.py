@@ -44,6 +44,14 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
             yield server
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> float:
+    """How long a burst may gather here: long enough for the second half to come late on a busy computer."""
+    seconds = 0.3
+    monkeypatch.setattr("p1_exporter.link.descriptor_port.GATHER_SECONDS", seconds)
+    return seconds
+
+
 def read_all(port: Port, size: int) -> bytes:
     data = b""
     while len(data) < size:
@@ -59,7 +67,7 @@ def test_bytes_arrive_as_they_were_sent(server: Server) -> None:
     assert (server.port.driver, server.port.request_asserted) == ("tcp", None)
 
 
-def test_a_burst_is_one_chunk_with_the_time_of_its_first_byte(server: Server) -> None:
+def test_a_burst_is_one_chunk_with_the_time_of_its_first_byte(server: Server, patience: float) -> None:
     server.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     before = time.monotonic()
     server.client.sendall(b"first ")
@@ -67,9 +75,10 @@ def test_a_burst_is_one_chunk_with_the_time_of_its_first_byte(server: Server) ->
     late.start()
     chunk = server.port.read(5)
     late.join()
+    after = time.monotonic()
     assert chunk is not None
     assert chunk.data == b"first second"
-    assert before <= chunk.time < before + 0.04
+    assert before <= chunk.time <= after - patience
 
 
 def test_silence_is_no_chunk_and_a_wake_ends_the_wait(server: Server) -> None:

@@ -58,6 +58,14 @@ def terminal() -> Iterator[Terminal]:
     ends.unplug()
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> float:
+    """How long a burst may gather here: long enough for the second half to come late on a busy computer."""
+    seconds = 0.3
+    monkeypatch.setattr("p1_exporter.link.descriptor_port.GATHER_SECONDS", seconds)
+    return seconds
+
+
 def read_all(port: Port, size: int) -> bytes:
     data = b""
     while len(data) < size:
@@ -104,7 +112,7 @@ def test_the_port_is_raw_also_where_a_console_left_it_otherwise(terminal: Termin
         assert termios.tcgetattr(terminal.meter)[0] == 0
 
 
-def test_a_burst_is_one_chunk_with_the_time_of_its_first_byte(terminal: Terminal) -> None:
+def test_a_burst_is_one_chunk_with_the_time_of_its_first_byte(terminal: Terminal, patience: float) -> None:
     with open_port(PortSettings(terminal.path)) as port:
         before = time.monotonic()
         terminal.send(TELEGRAM[:20])
@@ -112,9 +120,10 @@ def test_a_burst_is_one_chunk_with_the_time_of_its_first_byte(terminal: Terminal
         late.start()
         chunk = port.read(5)
         late.join()
+        after = time.monotonic()
     assert chunk is not None
     assert chunk.data == TELEGRAM
-    assert before <= chunk.time < before + 0.04
+    assert before <= chunk.time <= after - patience
 
 
 def test_more_than_the_line_buffer_of_the_kernel_comes_in_one_chunk(terminal: Terminal) -> None:
@@ -179,7 +188,9 @@ def test_a_device_that_vanishes_is_an_error_at_once(terminal: Terminal) -> None:
     assert terminal.path in str(caught.value)
 
 
-def test_bytes_that_another_program_took_are_counted_as_an_empty_read(terminal: Terminal) -> None:
+def test_bytes_that_another_program_took_are_counted_as_an_empty_read(
+    terminal: Terminal, patience: float
+) -> None:
     with open_port(PortSettings(terminal.path)) as port:
         assert isinstance(port, TtyPort)
         terminal.send(TELEGRAM)

@@ -16,6 +16,8 @@ from p1_exporter.link.share import BACKLOG_LIMIT, CLIENT_LIMIT, ShareServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from structlog.typing import EventDict
+
 TELEGRAM = b"/ISK5\\2M550T-1012\r\n\r\n1-0:1.7.0(00.244*kW)\r\n!F00D\r\n\x00\xff\xff"
 
 
@@ -42,6 +44,15 @@ class Share:
             return True
         client.close()
         return False
+
+    def publish_to(self, reader: socket.socket, until: Callable[[int], bool]) -> int:
+        """Publish so many bytes, while one client keeps reading; others may do as they please."""
+        published = 0
+        while not until(published):
+            self.server.publish(bytes(1024))
+            published += len(receive(reader, 1024))
+            assert published < 100 * BACKLOG_LIMIT, "what was waited for did not come to pass"
+        return published
 
     def serves(self, client: socket.socket) -> bool:
         """Whether the client gets dots that are published, and not the end of the connection."""
@@ -81,6 +92,10 @@ def receive(client: socket.socket, size: int) -> bytes:
         assert more, f"the connection ended after {data!r}"
         data = (data + more).lstrip(b".")
     return data
+
+
+def warnings(logs: list[EventDict]) -> list[str]:
+    return [entry["event"] for entry in logs if entry["log_level"] == "warning"]
 
 
 def ended(client: socket.socket) -> bool:
@@ -132,24 +147,22 @@ def test_what_clients_send_is_thrown_away(share: Share) -> None:
 
 def test_a_client_that_does_not_read_is_disconnected_and_the_others_stay(share: Share) -> None:
     with capture_logs() as logs, share.connect() as sleeper, share.connect() as reader:
-        count = 0
-        published = 0
-        while not any(entry["log_level"] == "warning" for entry in logs):
-            share.server.publish(bytes(1024))
-            published += 1024
-            while count < published:
-                count += len(receive_some(reader))
-            assert published < 100 * BACKLOG_LIMIT, "it was never disconnected"
+        published = share.publish_to(reader, until=lambda _: bool(warnings(logs)))
+        assert published < 16 * BACKLOG_LIMIT
         assert ended(sleeper)
         share.server.publish(TELEGRAM)
         assert receive(reader, len(TELEGRAM)) == TELEGRAM
-    assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == [
-        "client of the shared port disconnected: it does not read"
-    ]
+    assert warnings(logs) == ["client of the shared port disconnected: it does not read"]
 
 
-def receive_some(client: socket.socket) -> bytes:
-    return client.recv(65536).lstrip(b".")
+def test_a_client_that_pauses_gets_everything_later(share: Share) -> None:
+    with capture_logs() as logs, share.connect(), share.connect() as reader:
+        too_much = share.publish_to(reader, until=lambda _: bool(warnings(logs)))
+    nearly_too_much = too_much - BACKLOG_LIMIT // 2
+    with capture_logs() as logs, share.connect() as pauses, share.connect() as reader:
+        published = share.publish_to(reader, until=lambda size: size >= nearly_too_much)
+        assert len(receive(pauses, published)) == published
+    assert warnings(logs) == []
 
 
 def test_publishing_never_waits_for_anybody(share: Share) -> None:
@@ -171,6 +184,12 @@ def test_a_client_that_leaves_or_breaks_off_is_no_trouble(share: Share) -> None:
         assert receive(stays, 3 * len(TELEGRAM)) == 3 * TELEGRAM
 
 
+def test_a_client_that_says_goodbye_is_disconnected_without_waiting_for_the_meter(share: Share) -> None:
+    with share.connect() as client:
+        client.shutdown(socket.SHUT_WR)
+        assert ended(client)
+
+
 def test_more_clients_than_the_limit_are_refused_until_one_leaves(share: Share) -> None:
     with capture_logs() as logs:
         clients = [share.connect() for _ in range(CLIENT_LIMIT)]
@@ -182,8 +201,7 @@ def test_more_clients_than_the_limit_are_refused_until_one_leaves(share: Share) 
         eventually(lambda: share.accepts(clients))
     for client in clients:
         client.close()
-    warnings = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
-    assert warnings[0] == "client of the shared port refused: too many"
+    assert warnings(logs)[0] == "client of the shared port refused: too many"
 
 
 def test_closing_ends_all_connections_and_frees_the_addresses(share: Share) -> None:
@@ -200,6 +218,6 @@ def test_closing_ends_all_connections_and_frees_the_addresses(share: Share) -> N
 
 def test_without_clients_publishing_costs_next_to_nothing(share: Share) -> None:
     before = time.thread_time()
-    for _ in range(10_000):
+    for _ in range(100_000):
         share.server.publish(TELEGRAM)
     assert time.thread_time() - before < 0.1

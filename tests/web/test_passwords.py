@@ -130,9 +130,9 @@ def test_the_time_does_not_tell_who_exists() -> None:
     def fastest(user: str) -> float:
         durations = []
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.thread_time()
             passwords.admit(basic(user, "wrong"))
-            durations.append(time.perf_counter() - start)
+            durations.append(time.thread_time() - start)
         return min(durations)
 
     assert 0.5 < fastest("stranger") / fastest("bob") < 2

@@ -236,12 +236,19 @@ def test_a_connection_may_idle_longer_than_a_request_may_take(
     assert exchange(client, GET)[0].status == 200
 
 
-def test_the_client_that_waits_longest_makes_room(serve: Serve, connect: Connect, exchange: Exchange) -> None:
-    port = serve(echo)
+def test_the_client_that_waits_longest_makes_room(
+    connect: Connect, exchange: Exchange, wait_until: WaitUntil, request: pytest.FixtureRequest
+) -> None:
+    sockets = bind(["127.0.0.1:0"])
+    server = Server(sockets, echo, WebSettings)
+    request.addfinalizer(server.close)
+    server.start()
+    port = sockets[0].getsockname()[1]
     clients = [connect(port) for _ in range(MAX_CONNECTIONS)]
     for client in clients:
         exchange(client, GET)
     exchange(clients[0], GET)  # so that the second is the one that has waited longest
+    wait_until(lambda: {live.phase for live in server._live} == {connection.Phase.RECEIVING})
 
     newcomer = connect(port)
     assert exchange(newcomer, GET)[0].status == 200
