@@ -151,8 +151,7 @@ class Meter:
             try:
                 with open_port(self._settings.port) as port:
                     self._opened(port)
-                    backoff.reset()
-                    self._read(port)
+                    self._read(port, backoff)
                     self._closed("closed")
             except PortError as error:
                 self._failed(error)
@@ -182,10 +181,12 @@ class Meter:
             if left <= 0 or self._wake.wait(left):
                 return
 
-    def _read(self, port: Port) -> None:
+    def _read(self, port: Port, backoff: Backoff) -> None:
         while not (self._stopping or self._reopening):
             chunk = port.read(_TICK_SECONDS)
             if chunk is not None:
+                # Not earlier: a busy serial server accepts every client, only to close the connection.
+                backoff.reset()
                 self._received(chunk.data, chunk.time)
             elif self._framer.pending_bytes and time.monotonic() - self._last_byte >= SILENCE_SECONDS:
                 self._decided(self._framer.silence())

@@ -148,9 +148,10 @@ class _Program:
         self._log.info("configuration reloaded", meters=len(self._meters))
 
     def _adopt(self, config: Config, settings: list[MeterSettings]) -> None:
+        # First what can fail, so that a broken configuration changes nothing.
+        shares = [self._share(of.share_listen_address) for of in config.meters]
         meters: dict[str, Meter] = {}
-        for wanted, of in zip(settings, config.meters, strict=True):
-            share = self._share(of.share_listen_address)
+        for wanted, share in zip(settings, shares, strict=True):
             meters[wanted.name] = self._meters.get(wanted.name) or Meter(wanted, share)
             meters[wanted.name].reopen(wanted, share)
         started = [meter for name, meter in meters.items() if name not in self._meters]

@@ -223,9 +223,9 @@ class Framer:
     def _scan(self, events: list[Event], *, last: bool) -> bool:
         """Look at the next point of interest of the open telegram. Return whether there is more to do."""
         first = self._starts[0]
-        if len(self._starts) == 1 and not (first.end or first.frame) and self._text is self._wire:
-            if self._take_whole(events):
-                return True
+        alone = len(self._starts) == 1 and not (first.end or first.frame) and self._text is self._wire
+        if alone and self._take_whole(events):
+            return True
         arrived = self._base + len(self._wire)
         limit = self._base + MAX_TELEGRAM
         # A start that begins before the limit is seen whole.

@@ -96,11 +96,19 @@ def _plan(code: bytes, unit_text: bytes) -> _Plan | None:
     """Return the plan for a code, as sent, and a unit, as sent; None where the general way must be gone."""
     unit = unit_of(unit_text)
     obis = code.decode("latin-1")
-    for entry in find(obis).entries if unit else ():
-        if entry.kind in _SIMPLE_KINDS and unit.base in entry.units.split("|") and "{" not in entry.metric:
+    found = find(obis)
+    for entry in found.entries:
+        if (
+            unit
+            and entry.kind in _SIMPLE_KINDS
+            and unit.base in entry.units.split("|")
+            and "{" not in entry.metric
+        ):
             register = entry.kind in _REGISTERS and unit.base in _REGISTER_UNITS
-            labels = find(obis).label(entry)
-            return _Plan(obis, entry.name(unit.base), labels, unit_text.decode(), *unit[1:], register)
+            name = entry.name(unit.base)
+            return _Plan(
+                obis, name, found.label(entry), unit_text.decode(), unit.numerator, unit.denominator, register
+            )
     return None
 
 
@@ -119,7 +127,7 @@ def read_simple_line(text: bytes, zone: tzinfo) -> Line | None:
     digits = int(whole + fraction)
     power = _POWERS[len(fraction)]
     value = digits * plan.numerator / (power * plan.denominator)
-    reading = Reading(plan.name, plan.labels, value, plan.unit, digits / power, True, plan.is_register)
+    reading = Reading(plan.name, plan.labels, value, plan.unit, digits / power, is_register=plan.is_register)
     return Line(plan.obis, (text[len(code) + 1 : -1],), (reading,), ())
 
 

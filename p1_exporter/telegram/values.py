@@ -141,10 +141,10 @@ def timestamp(text: bytes, zone: tzinfo) -> float | None:
 @lru_cache(maxsize=128)
 def _minute(date: tuple[bytes, ...], letter: bytes, zone: tzinfo) -> float | None:
     """Return the beginning of a minute, from the digits of its year, month, day, hour and minute."""
-    year, *rest = (int(part) for part in date)
+    year, month, day, hour, minute = (int(part) for part in date)
     year += 1900 if year >= 70 else 2000  # noqa: PLR2004 - the convention of POSIX, named above
     try:
-        local = datetime(year, *rest, tzinfo=zone)
+        local = datetime(year, month, day, hour, minute, tzinfo=zone)
     except ValueError:
         return None
     if letter:
