@@ -23,8 +23,17 @@ from p1_exporter.telegram.cipher import (
     parse_embedded_header,
     parse_header,
 )
-from p1_exporter.telegram.crc import CHECKSUMS, X25, Checksum
+from p1_exporter.telegram.crc import X25
 from p1_exporter.telegram.events import Event, Noise, Reason, Rejection, Telegram
+from p1_exporter.telegram.starts import Start, Starts
+from p1_exporter.telegram.structure import (
+    LINE_ENDS,
+    at_line_start,
+    follows_whole_line,
+    last_header,
+    line_end,
+    start_without_checksum,
+)
 
 if TYPE_CHECKING:
     from p1_exporter.telegram.cipher import Cipher
@@ -33,7 +42,6 @@ if TYPE_CHECKING:
 MAX_TELEGRAM: Final = 11_520
 """Bytes that 115200 baud carry in the second that DSMR 5.0.2 P1 (section 6) allows for a telegram."""
 
-_FAILURES_OF_ANOTHER_METER: Final = 16
 # Of how many open starts it is asked whether an embedded frame ends: enough for cut telegrams before a good one.
 _STARTS_WITH_FRAMES: Final = 8
 
@@ -49,38 +57,9 @@ _SEVEN_BIT_START: Final = re.compile(_SEVEN_BIT)
 _POINT_SIZE: Final = 4
 _ENDING: Final = re.compile(rb"!([0-9A-Fa-f]{0,4})")
 _USUAL_ENDING: Final = re.compile(rb"!([0-9A-Fa-f]{4})\r\n")
-_LINE_ENDS: Final = b"\r\n\0"
-
-# A telegram without checksum, line by line: nothing in a message looks like this from its first slash on.
-_WELL_FORMED: Final = re.compile(
-    rb"/[A-Za-z]{3}[^()\r\n]*[\r\n]+(?:\d[\d:.*-]*(?:\r?\n)?(?:\([^()]*\)(?:\r?\n)?)+[\r\n]*)*"
-)
-_HEADER_LINE: Final = re.compile(rb"/[A-Za-z]{3}[^()\r\n]*[\r\n]")
 
 # A decrypted telegram: what follows the checksum is padding at most.
 _PLAINTEXT: Final = re.compile(rb"(/[A-Za-z]{3}.*!)([0-9A-Fa-f]{0,4})[\r\n\0]*", re.DOTALL)
-
-
-class _Start:
-    """A place where a telegram may have begun, not yet decided."""
-
-    __slots__ = ("end", "frame", "offset", "reason", "tried", "why")
-
-    def __init__(self, offset: int, frame: FrameHeader | None) -> None:
-        self.offset = offset
-        self.frame = frame
-        self.tried = False
-        """The frame was complete and could not be opened."""
-        self.end = 0
-        """Where it ends if its last checksum, or its frame, was what it seemed; 0 if none was seen."""
-        self.reason: Reason = "truncated"
-        """What it is rejected for if it ends there."""
-        self.why = ""
-
-
-def _frame_end(start: _Start) -> int:
-    """Return the place after the encrypted frame that begins at `start`."""
-    return start.offset + (start.frame.size if start.frame else 0)
 
 
 class Framer:
@@ -100,21 +79,7 @@ class Framer:
         """Place of the first of these bytes in the stream."""
         self._at = offset
         """Place in the stream up to which starts and ends were looked for."""
-        self._starts: list[_Start] = []
-        self._keys: list[list[int]] = []
-        """For each checksum in use, the normalized state at each start: an end that has the same verifies."""
-        self._untried: list[_Start] = []
-        """The starts that are encrypted frames and were not complete so far."""
-        self._checksums: tuple[Checksum, ...] = CHECKSUMS
-        """Those that this meter may print; one of them from the first that verified on, which halves the odds that
-        a damaged telegram verifies by chance."""
-        self._failures = 0
-        """Checksums in a row that did not verify."""
-        self._states: list[int] = []
-        """State of each checksum at `_summed`, counted from 0 at `_origin`."""
-        self._summed = 0
-        self._origin = 0
-        self._sends_checksum = False
+        self._starts = Starts()
 
     @property
     def pending_bytes(self) -> int:
@@ -124,12 +89,12 @@ class Framer:
     @property
     def pending(self) -> bool:
         """Whether a telegram has begun that is not decided yet."""
-        return bool(self._starts)
+        return bool(self._starts.open)
 
     @property
     def pending_offset(self) -> int | None:
         """Place in the stream where the undecided telegram began."""
-        return self._starts[0].offset if self._starts else None
+        return self._starts.open[0].offset if self._starts.open else None
 
     def receive(self, data: bytes) -> list[Event]:
         """Take the next bytes of the stream; return what is decided by now, in the order of the stream.
@@ -140,14 +105,14 @@ class Framer:
         if self._text is not self._wire:
             self._text += parity.without_parity(data)
         events: list[Event] = []
-        while self._wire and (self._scan if self._starts else self._search)(events, last=False):
+        while self._wire and (self._scan if self._starts.open else self._search)(events, last=False):
             pass
         return events
 
     def silence(self) -> list[Event]:
         """Decide everything: nothing follows for 5 s, the port was closed or the input has come to its end."""
         events: list[Event] = []
-        while (self._scan if self._starts else self._search)(events, last=True):
+        while (self._scan if self._starts.open else self._search)(events, last=True):
             pass
         return events
 
@@ -186,14 +151,15 @@ class Framer:
         The usual case, and nothing but a short cut: it is the earliest start, so that it wins if it verifies.
         """
         ending = _USUAL_ENDING.match(self._wire, self._wire.find(b"!"))
-        if ending is None or not self._sends_checksum:
+        if ending is None or not self._starts.sends_checksum:
             return False
         data = bytes(self._wire[: ending.end()])
         if len(data) > MAX_TELEGRAM or parity.SLASH in data:
             return False
-        if self._checksums[0].of(data[: ending.start() + 1]) != int(ending[1], 16):
+        checksum = self._starts.checksums[0]
+        if checksum.of(data[: ending.start() + 1]) != int(ending[1], 16):
             return False
-        self._failures = 0
+        self._starts.verified(checksum)
         events.append(Telegram(self._base, len(data), data, "valid"))
         self._close(len(data))
         return True
@@ -208,22 +174,15 @@ class Framer:
         """Open the first start, at the first of the undecided bytes."""
         if self._wire[0] == parity.SLASH[0]:
             self._text = bytearray(parity.without_parity(self._wire))
-        if self._failures >= _FAILURES_OF_ANOTHER_METER:
-            self._checksums = CHECKSUMS
-        self._origin = self._summed = self._base
-        self._states = [0] * len(self._checksums)
-        self._keys = [[checksum.initial] for checksum in self._checksums]
-        start = _Start(self._base, frame)
-        self._starts.append(start)
-        self._untried = [start] if frame else []
+        self._starts.begin(self._base, frame)
         self._at = self._base + _POINT_SIZE
 
     # Inside a telegram.
 
     def _scan(self, events: list[Event], *, last: bool) -> bool:
         """Look at the next point of interest of the open telegram. Return whether there is more to do."""
-        first = self._starts[0]
-        alone = len(self._starts) == 1 and not (first.end or first.frame) and self._text is self._wire
+        first = self._starts.open[0]
+        alone = len(self._starts.open) == 1 and not (first.end or first.frame) and self._text is self._wire
         if alone and self._take_whole(events):
             return True
         arrived = self._base + len(self._wire)
@@ -231,7 +190,7 @@ class Framer:
         # A start that begins before the limit is seen whole.
         horizon = min(arrived, limit + _POINT_SIZE - 1)
         place = self._next_point(horizon)
-        frame = self._next_complete_frame(min(place, limit)) if self._untried else None
+        frame = self._starts.next_complete_frame(min(place, limit)) if self._starts.untried else None
         if frame:
             self._complete_frame(frame, events)
         elif first.tried and self._nothing_inside(place, arrived, last=last):
@@ -280,7 +239,7 @@ class Framer:
             return self._end(place, limit, events, last=last)
         elif self._text[index] == _SLASH:
             self._add_start(place, None)
-        elif self._starts[0].frame:
+        elif self._starts.open[0].frame:
             self._at = place + 1
         else:
             # The parity bits of a 7E1 meter: what was taken for a start before was a damaged character.
@@ -291,26 +250,21 @@ class Framer:
         """Give up every open telegram: from `place` on, the stream is something else."""
         rest = self._wire[place - self._base :]
         del self._wire[place - self._base :]
-        while self._starts:
+        while self._starts.open:
             self._give_up("truncated", events)
         self._drop_noise(len(self._wire), events)
         self._wire += rest
 
     def _add_start(self, place: int, frame: FrameHeader | None) -> None:
         self._sum_to(place)
-        for checksum, state, keys in zip(self._checksums, self._states, self._keys, strict=True):
-            keys.append(checksum.normalized(state ^ checksum.initial, place - self._origin))
-        start = _Start(place, frame)
-        self._starts.append(start)
-        if frame:
-            self._untried.append(start)
+        self._starts.add(frame)
         self._at = place + (len(_FRAME_START) if frame else _POINT_SIZE)
 
     def _end(self, place: int, limit: int, events: list[Event], *, last: bool) -> bool:
         """Look at an exclamation mark: does a telegram end here, and which?"""
         index = place - self._base
         ending = _ENDING.match(self._text, index)
-        stop, whole = self._line_end(ending.end() if ending else index)
+        stop, whole = line_end(self._text, ending.end() if ending else index)
         if not whole and not last:
             self._at = place
             return False
@@ -321,122 +275,67 @@ class Framer:
         elif ending[1]:
             self._checksum_end(place, int(ending[1], 16), self._base + stop, events)
         else:
-            start = None if self._sends_checksum else self._best_without_checksum(index)
-            if start:
-                self._win(start, self._base + stop, "absent", events)
-            else:
-                self._at = place + 1
+            self._bare_end(place, self._base + stop, events)
         return True
 
-    def _line_end(self, index: int) -> tuple[int, bool]:
-        """Return where the line end at `index` ends (there, if there is none), and whether that is certain.
-
-        A line end is CR, LF and NUL, each at most once; nothing belongs to it after LF.
-        """
-        start = index
-        while index < len(self._text):
-            character = self._text[index]
-            if character not in _LINE_ENDS or character in self._text[start:index]:
-                return index, True
-            index += 1
-            if character == _LF:
-                return index, True
-        return index, False
+    def _bare_end(self, place: int, stop: int, events: list[Event]) -> None:
+        """Look at an exclamation mark without digits: the end of a telegram without checksum, or nothing."""
+        index = place - self._base
+        self._at = place + 1
+        starts = self._starts
+        if starts.sends_checksum or starts.open[0].frame or not at_line_start(self._text, index):
+            return
+        plain = [start for start in starts.open if not start.frame]
+        offsets = [start.offset - self._base for start in plain]
+        self._win(plain[start_without_checksum(self._text, offsets, index)], stop, "absent", events)
 
     def _checksum_end(self, place: int, printed: int, stop: int, events: list[Event]) -> None:
+        """Look at an exclamation mark with the checksum `printed` and a line end up to `stop`."""
         self._sum_to(place + 1)
-        for checksum, state, keys in zip(self._checksums, self._states, self._keys, strict=True):
-            key = checksum.normalized(state ^ printed ^ checksum.final, place + 1 - self._origin)
-            if key in keys:
-                self._verified(checksum)
-                self._win(self._starts[keys.index(key)], stop, "valid", events)
-                return
-        self._at = place + 1
-        if self._embedded_end(place, printed, stop, events) or self._starts[0].frame:
+        start = self._starts.verified_by(printed)
+        if start:
+            self._win(start, stop, "valid", events)
             return
-        self._starts[0].end, self._starts[0].reason = stop, "crc"
-        if self._lines_complete(place - self._base):
+        self._at = place + 1
+        first = self._starts.open[0]
+        if self._embedded_end(place, printed, stop, events) or first.frame:
+            return
+        first.end, first.reason = stop, "crc"
+        if follows_whole_line(self._text, place - self._base):
             self._reject_checksum(stop, events)
 
     def _reject_checksum(self, stop: int, events: list[Event]) -> None:
         """Reject the telegram that certainly ends at `stop`: that of the last header line."""
-        at_line_start = [
-            start
-            for start in self._starts
-            if start is self._starts[0] or self._text[start.offset - self._base - 1] in b"\r\n"
-        ]
-        start = self._last_header(at_line_start)
+        lines = [start for start in self._starts.open if at_line_start(self._text, start.offset - self._base)]
+        start = lines[last_header(self._text, [start.offset - self._base for start in lines])]
         start.reason = "crc"
-        self._failures += 1
+        self._starts.failed()
         self._reject_whole(start, stop, events)
 
-    def _reject_whole(self, start: _Start, stop: int, events: list[Event]) -> None:
+    def _reject_whole(self, start: Start, stop: int, events: list[Event]) -> None:
         """Reject the telegram from `start` to its end at `stop`, and those begun before; forget those inside."""
-        while self._starts[0] is not start:
+        while self._starts.open[0] is not start:
             self._give_up("truncated", events)
-        del self._starts[1:]
+        del self._starts.open[1:]
         self._reject(stop, start.reason, events)
 
-    def _verified(self, checksum: Checksum) -> None:
-        self._checksums = (checksum,)
-        self._sends_checksum = True
-        self._failures = 0
-
-    def _lines_complete(self, index: int) -> bool:
-        """Whether the exclamation mark at `index` stands where a telegram ends: at a line's start, after a whole one.
-
-        Elsewhere it may be part of a header or a message, and the telegram goes on.
-        """
-        before = self._text[:index]
-        lines = before.rstrip(_LINE_ENDS)
-        if len(lines) == len(before):
-            return False
-        return lines.endswith(b")") or not (b"\r" in lines or b"\n" in lines)
-
-    def _best_without_checksum(self, index: int) -> _Start | None:
-        """Return the start of a telegram that ends in a bare exclamation mark at `index`, None if none ends there.
-
-        Of several starts it is the earliest from which every line is whole; where none is, the last that looks like
-        a header.
-        """
-        if self._starts[0].frame or self._text[index - 1] not in b"\r\n":
-            return None
-        plain = [start for start in self._starts if not start.frame]
-        if len(plain) > 1:
-            for start in plain:
-                if _WELL_FORMED.fullmatch(self._text, start.offset - self._base, index):
-                    return start
-        return self._last_header(plain)
-
-    def _last_header(self, starts: list[_Start]) -> _Start:
-        """Return the last of `starts` that is followed by the rest of a header line, the first if none is."""
-        for start in reversed(starts):
-            if _HEADER_LINE.match(self._text, start.offset - self._base):
-                return start
-        return starts[0]
-
     # Encrypted frames.
-
-    def _next_complete_frame(self, place: int) -> _Start | None:
-        """Return the open frame that is complete, and was not tried, before anything at `place` is looked at."""
-        complete = [start for start in self._untried if _frame_end(start) <= place]
-        return min(complete, key=_frame_end, default=None)
 
     def _nothing_inside(self, place: int, arrived: int, *, last: bool) -> bool:
         """Whether no telegram begins inside the first frame, which could not be opened.
 
         `place` is the next point of interest. A start may begin at the frame's last byte: then it must be seen whole.
         """
-        first = self._starts[0]
-        if len(self._starts) > 1 or place < first.end:
+        first = self._starts.open[0]
+        if len(self._starts.open) > 1 or place < first.end:
             return False
         return last or place < arrived or arrived >= first.end + _POINT_SIZE - 1
 
-    def _complete_frame(self, start: _Start, events: list[Event]) -> None:
-        stop = _frame_end(start)
+    def _complete_frame(self, start: Start, events: list[Event]) -> None:
+        stop = start.frame_end
         sealed = bytes(self._wire[start.offset - self._base : stop - self._base])
         start.tried = True
-        self._untried.remove(start)
+        self._starts.untried.remove(start)
         try:
             data = self._key().open(sealed)
             verdict = self._verdict(data)
@@ -455,7 +354,7 @@ class Framer:
 
     def _embedded_end(self, place: int, printed: int, stop: int, events: list[Event]) -> bool:
         """Whether an encrypted frame inside a telegram (Poland) ends at the exclamation mark at `place`."""
-        for start in self._starts[:_STARTS_WITH_FRAMES]:
+        for start in self._starts.open[:_STARTS_WITH_FRAMES]:
             index = start.offset - self._base
             body = self._wire.find(_BLANK_LINE, index) + len(_BLANK_LINE)
             header = parse_embedded_header(self._wire, body)
@@ -481,20 +380,20 @@ class Framer:
         if plain is None:
             raise CipherError("what the key gives is no telegram: the key is wrong, or the frame damaged")
         if not plain[2]:
-            return "invalid" if self._sends_checksum else "absent"
-        for checksum in self._checksums:
+            return "invalid" if self._starts.sends_checksum else "absent"
+        for checksum in self._starts.checksums:
             if checksum.of(plain[1]) == int(plain[2], 16):
-                self._verified(checksum)
+                self._starts.verified(checksum)
                 return "valid"
         return "invalid"
 
     # Verdicts.
 
     def _win(
-        self, start: _Start, stop: int, verdict: Verdict, events: list[Event], data: bytes | None = None
+        self, start: Start, stop: int, verdict: Verdict, events: list[Event], data: bytes | None = None
     ) -> None:
         """Accept the telegram from `start` to `stop`; reject those begun before, forget those inside."""
-        while self._starts[0] is not start:
+        while self._starts.open[0] is not start:
             self._give_up("truncated", events)
         size = stop - start.offset
         errors = parity.parity_errors(self._wire[:size]) if self._text is not self._wire else 0
@@ -503,8 +402,9 @@ class Framer:
 
     def _give_up(self, reason: Reason, events: list[Event]) -> None:
         """Reject the first open telegram: up to its end if it seemed to have one, else to the next start."""
-        first = self._starts[0]
-        following = self._starts[1].offset if len(self._starts) > 1 else self._base + len(self._text)
+        first = self._starts.open[0]
+        others = self._starts.open[1:2]
+        following = others[0].offset if others else self._base + len(self._text)
         if first.end and first.end <= following and self._ends_before(first, following):
             self._reject(first.end, first.reason, events)
         else:
@@ -512,42 +412,32 @@ class Framer:
 
     def _reject(self, stop: int, reason: Reason, events: list[Event]) -> None:
         """Reject the first open telegram, up to `stop`; what lies between it and the next start is noise."""
-        first = self._starts.pop(0)
-        for keys in self._keys:
-            del keys[0]
-        if first in self._untried:
-            self._untried.remove(first)
+        first = self._starts.remove_first()
         size = stop - first.offset
         verdict: Verdict = "invalid" if reason == "crc" else "absent"
         why = first.why if reason == first.reason else ""
         events.append(Rejection(first.offset, size, bytes(self._text[:size]), reason, verdict, why))
-        if self._starts:
+        if self._starts.open:
             self._remove(size)
-            self._drop_noise(self._starts[0].offset - self._base, events)
+            self._drop_noise(self._starts.open[0].offset - self._base, events)
         else:
             self._close(size)
 
-    def _ends_before(self, first: _Start, following: int) -> bool:
+    def _ends_before(self, first: Start, following: int) -> bool:
         """Whether the end that `first` seemed to have is its end: nothing but line ends lie between it and the next."""
         if first.frame:
             return True
-        return not self._text[first.end - self._base : following - self._base].strip(_LINE_ENDS)
+        return not self._text[first.end - self._base : following - self._base].strip(LINE_ENDS)
 
     # The buffer.
 
     def _sum_to(self, place: int) -> None:
-        if place == self._summed:
-            return
-        data = bytes(self._text[self._summed - self._base : place - self._base])
-        self._states = [
-            checksum.advance(state, data)
-            for checksum, state in zip(self._checksums, self._states, strict=True)
-        ]
-        self._summed = place
+        """Run the checksums over the text up to `place`."""
+        self._starts.advance(bytes(self._text[self._starts.summed - self._base : place - self._base]))
 
     def _close(self, size: int) -> None:
         """Remove the first `size` bytes; no telegram is open any more, and starts are looked for from there on."""
-        self._starts.clear()
+        self._starts.open.clear()
         self._remove(size)
         self._text = self._wire
         self._at = self._base
@@ -564,4 +454,3 @@ _FRAME_START: Final = b"\xdb\x08"
 _SLASH: Final = ord("/")
 _BLANK_LINE: Final = b"\r\n\r\n"
 _END_MARK: Final = ord("!")
-_LF: Final = ord("\n")

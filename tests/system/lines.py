@@ -72,6 +72,10 @@ class Feeder:
             self.last_byte = time.monotonic()
             begins += interval
 
+    def join(self) -> None:
+        """Wait until all was sent."""
+        self._thread.join()
+
     def stop(self) -> None:
         """Send the telegram under way to its end, and no other one. May be called more than once."""
         self._stop.set()

@@ -57,7 +57,7 @@ BAD = {
     "time zone": Bad(("run", "--meter.time-zone=Mars/Base"), "--meter.time-zone", "Mars/Base", "lists the names"),
     "empty value": Bad(("run", "--serial.port="), "--serial.port", "empty", "leave it out"),
     "flag without value": Bad(("run", "--serial.port"), "--serial.port", "needs a value", "PORT"),
-    "no YAML": Bad(("run", "--config.file=syntax.yml"), r"syntax\.yml, line [23]", "not YAML", r"end>'\. \w"),
+    "no YAML": Bad(("run", "--config.file=syntax.yml"), r"syntax\.yml, line [23]", "not YAML", "expected ',' or ']'"),
     "unknown key": Bad(
         ("run", "--config.file=unknown_key.yml"),
         r"unknown_key\.yml, line 2: serial\.prot",
