@@ -24,7 +24,7 @@ bench: $(VENV)/bench.stamp
 
 # Pages that are generated from tables in the code.
 docs: $(VENV)/dev.stamp
-	$(BIN)/python -m p1_exporter.telegram.obis > docs/metrics.md
+	$(BIN)/python -m p1_exporter.exposition.page > docs/metrics.md
 
 $(VENV)/run.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

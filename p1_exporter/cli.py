@@ -57,7 +57,9 @@ def _parser() -> FlagParser:
         usage="%(prog)s COMMAND [FLAG ...]",
     )
     add_version_flag(parser)
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", required=True, prog=parser.prog
+    )
     parsers = {
         name: commands.add_parser(name, help=help_, description=help_) for name, help_ in _COMMANDS.items()
     }

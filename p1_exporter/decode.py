@@ -58,6 +58,8 @@ def decode(
                 sys.stdout.write(
                     show(event, decoded, samples(decoded, identities=identities), rejected) + "\n"
                 )
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise UserError(f"{path or 'standard input'}: cannot be read: {error.strerror}.") from error
     sums = record.snapshot(pending_bytes=0, pending=False)

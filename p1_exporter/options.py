@@ -116,7 +116,7 @@ OPTIONS: Final = (
         parse.baudrate,
         "auto",
         "BAUD",
-        "Baud rate, or auto to find it from what arrives.",
+        "Baud rate of the meter; auto is 115200. Meters of DSMR 2.2 and 3.0 have 9600.",
         per_meter=True,
     ),
     Option(
@@ -192,7 +192,7 @@ OPTIONS: Final = (
         parse.listen_address,
         ":9786",
         "ADDRESS",
-        "Address of metrics and status page. Repeatable.",
+        "Address of the metrics. Repeatable.",
         repeatable=True,
     ),
     Option(
@@ -226,7 +226,7 @@ OPTIONS: Final = (
         parse.boolean,
         "false",
         "BOOL",
-        "Show serial numbers, EANs and messages of the meter. They are personal data.",
+        "Export the serial numbers of meter and M-Bus devices, which are personal data.",
     ),
     Option(
         "log.level",

@@ -111,7 +111,7 @@ class _Program:
         self._shares: dict[str, ShareServer] = {}
         self._process = ProcessCollector(registry=None)
         self._collector = MeterCollector(lambda: [meter.snapshot for meter in self._meters.values()])
-        web = WebConfigFile(config.web_config_file) if config.web_config_file else WebSettings
+        self._web = WebConfigFile(config.web_config_file) if config.web_config_file else WebSettings
         sockets = systemd_sockets() if config.systemd_socket else bind(config.web_listen_addresses)
         self._addresses = [_address(listening) for listening in sockets]
         app = App(
@@ -121,7 +121,7 @@ class _Program:
             ready=self._ready,
             landing=lambda: landing_page(config.telemetry_path),
         )
-        self._server = Server(sockets, app, web)
+        self._server = Server(sockets, app, self._web)
         self._meters = {
             meter.name: Meter(meter, self._share(of.share_listen_address))
             for meter, of in zip(settings, config.meters, strict=True)
@@ -133,8 +133,9 @@ class _Program:
             meter.start()
         self._server.start()
         self._log.info("p1-exporter is running", version=__version__, meters=len(self._meters))
+        scheme = "https" if self._web().tls else "http"
         for address in self._addresses:
-            self._log.info("listening", address=f"http://{address}{self._config.telemetry_path}")
+            self._log.info("listening", address=f"{scheme}://{address}{self._config.telemetry_path}")
 
     def reload(self, flags: argparse.Namespace, environ: Mapping[str, str]) -> None:
         """Read the configuration again and reopen all ports; keep on with the old one if the new one is broken."""

@@ -18,7 +18,7 @@ from p1_exporter.link.record import INTERVAL_BUCKETS
 from p1_exporter.link.state import STATES, link_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from p1_exporter.link.record import LinkSnapshot
     from p1_exporter.meter import MeterSnapshot
@@ -69,10 +69,11 @@ class _Families:
 
 def _add_link(families: _Families, snapshot: MeterSnapshot, now: float) -> None:
     meter = {"meter": snapshot.name}
-    for name, label, values in _link_values(snapshot.link, now):
+    for name, values in _link_values(snapshot.link, now).items():
+        family = LINK[name]
         for key, value in values.items():
             if value is not None:
-                families.add(LINK[name], {**meter, label: key} if label else meter, value)
+                families.add(family, {**meter, family.label: key} if family.label else meter, value)
     link = snapshot.link
     port = link.port
     info = {
@@ -89,32 +90,32 @@ def _add_link(families: _Families, snapshot: MeterSnapshot, now: float) -> None:
         families.add(LINK["p1_meter_clock_offset_seconds"], meter, offset)
 
 
-def _link_values(link: LinkSnapshot, now: float) -> Iterable[tuple[str, str, Mapping[str, float | None]]]:
-    """Return (metric, label, value by label value) of a link; a value of None is absent."""
+def _link_values(link: LinkSnapshot, now: float) -> dict[str, Mapping[str, float | None]]:
+    """Return the values of a link by metric and by label value; a value of None is absent."""
     state = link_state(link, now)
     asserted = None if link.request_asserted is None else float(link.request_asserted)
-    return (
-        ("p1_up", "", {"": float(link.fresh(now))}),
-        ("p1_telegrams_total", "", {"": link.telegrams}),
-        ("p1_telegrams_accepted_total", "", {"": link.accepted}),
-        ("p1_telegram_errors_total", "reason", dict(link.errors)),
-        ("p1_telegrams_pending", "", {"": link.pending}),
-        ("p1_telegrams_missed_total", "", {"": link.missed}),
-        ("p1_received_bytes_total", "", {"": link.received_bytes}),
-        ("p1_accepted_bytes_total", "", {"": link.accepted_bytes}),
-        ("p1_dropped_bytes_total", "reason", dict(link.dropped_bytes)),
-        ("p1_pending_bytes", "", {"": link.pending_bytes}),
-        ("p1_telegram_size_bytes", "", {"": link.telegram_size}),
-        ("p1_last_telegram_timestamp_seconds", "", {"": link.last_accepted_wall}),
-        ("p1_reachability_ratio", "", {"": link.reachability}),
-        ("p1_link_state", "p1_link_state", {name: float(name == state) for name in STATES}),
-        ("p1_port_open", "", {"": float(link.port_open)}),
-        ("p1_port_opens_total", "", {"": link.port_opens}),
-        ("p1_port_errors_total", "reason", dict(link.port_errors)),
-        ("p1_request_line_asserted", "", {"": asserted}),
-        ("p1_malformed_values_total", "", {"": link.malformed_values}),
-        ("p1_obis_values_dropped_total", "", {"": link.dropped_values}),
-    )
+    return {
+        "p1_up": {"": float(link.fresh(now))},
+        "p1_telegrams_total": {"": link.telegrams},
+        "p1_telegrams_accepted_total": {"": link.accepted},
+        "p1_telegram_errors_total": dict(link.errors),
+        "p1_telegrams_pending": {"": link.pending},
+        "p1_telegrams_missed_total": {"": link.missed},
+        "p1_received_bytes_total": {"": link.received_bytes},
+        "p1_accepted_bytes_total": {"": link.accepted_bytes},
+        "p1_dropped_bytes_total": dict(link.dropped_bytes),
+        "p1_pending_bytes": {"": link.pending_bytes},
+        "p1_telegram_size_bytes": {"": link.telegram_size},
+        "p1_last_telegram_timestamp_seconds": {"": link.last_accepted_wall},
+        "p1_reachability_ratio": {"": link.reachability},
+        "p1_link_state": {name: float(name == state) for name in STATES},
+        "p1_port_open": {"": float(link.port_open)},
+        "p1_port_opens_total": {"": link.port_opens},
+        "p1_port_errors_total": dict(link.port_errors),
+        "p1_request_line_asserted": {"": asserted},
+        "p1_malformed_values_total": {"": link.malformed_values},
+        "p1_obis_values_dropped_total": {"": link.dropped_values},
+    }
 
 
 def _add_intervals(families: _Families, meter: Labels, link: LinkSnapshot) -> None:

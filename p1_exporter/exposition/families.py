@@ -20,50 +20,58 @@ class Family(NamedTuple):
     type: str
     help: str
     unit: str
+    label: str
+    """Names of the labels that tell its samples apart, by commas; besides that of the meter."""
 
 
 _UNITS: Final = sorted((BASE_UNITS | {"bytes", "seconds", "ratio"}) - {""}, key=len, reverse=True)
 _SUFFIXES: Final = {"counter": "_total", "info": "_info"}
 
 
-def _family(sample: str, type_: str, help_: str) -> Family:
+def _family(sample: str, type_: str, help_: str, label: str = "") -> Family:
     name = sample.removesuffix(_SUFFIXES.get(type_, ""))
     unit = next((unit for unit in _UNITS if name.endswith("_" + unit)), "")
     # An info metric has no unit (OpenMetrics 1.0).
-    return Family(name, sample, type_, help_, "" if type_ == "info" else unit)
+    return Family(name, sample, type_, help_, "" if type_ == "info" else unit, label)
 
 
 _LINK: Final = (
-    ("p1_up", "gauge", "Whether the newest accepted telegram is fresh."),
-    ("p1_telegrams_total", "counter", "Telegrams begun, whatever became of them."),
-    ("p1_telegrams_accepted_total", "counter", "Telegrams accepted."),
-    ("p1_telegram_errors_total", "counter", "Telegrams rejected, by reason."),
-    ("p1_telegrams_pending", "gauge", "Whether a telegram is arriving."),
-    ("p1_telegrams_missed_total", "counter", "Observed intervals in which no telegram began."),
-    ("p1_received_bytes_total", "counter", "Characters received on the wire."),
-    ("p1_accepted_bytes_total", "counter", "Characters received that are inside accepted telegrams."),
+    ("p1_up", "gauge", "", "Whether the newest accepted telegram is fresh."),
+    ("p1_telegrams_total", "counter", "", "Telegrams begun, whatever became of them."),
+    ("p1_telegrams_accepted_total", "counter", "", "Telegrams accepted."),
+    ("p1_telegram_errors_total", "counter", "reason", "Telegrams rejected, by reason."),
+    ("p1_telegrams_pending", "gauge", "", "Whether a telegram is arriving."),
+    ("p1_telegrams_missed_total", "counter", "", "Observed intervals in which no telegram began."),
+    ("p1_received_bytes_total", "counter", "", "Characters received on the wire."),
+    ("p1_accepted_bytes_total", "counter", "", "Characters received that are inside accepted telegrams."),
     (
         "p1_dropped_bytes_total",
         "counter",
-        "Characters outside accepted telegrams: noise, or why theirs was rejected.",
+        "reason",
+        "Characters outside accepted telegrams, by what became of them.",
     ),
-    ("p1_pending_bytes", "gauge", "Characters received that are not decided yet."),
-    ("p1_telegram_interval_seconds", "histogram", "Time between accepted telegrams."),
-    ("p1_telegram_size_bytes", "gauge", "Size of the last accepted telegram."),
-    ("p1_last_telegram_timestamp_seconds", "gauge", "When the last telegram was accepted."),
-    ("p1_reachability_ratio", "gauge", "Of the last 64 expected telegrams, the share accepted."),
-    ("p1_link_state", "stateset", "State of the link."),
-    ("p1_port_open", "gauge", "Whether the port is open."),
-    ("p1_port_opens_total", "counter", "How often the port was opened."),
-    ("p1_port_errors_total", "counter", "Failures to open or read the port, by reason."),
-    ("p1_request_line_asserted", "gauge", "Whether data is requested from the meter."),
-    ("p1_meter_clock_offset_seconds", "gauge", "Meter clock less system clock, when the telegram arrived."),
-    ("p1_port_info", "info", "What is being read."),
-    ("p1_malformed_values_total", "counter", "Values in accepted telegrams that could not be read."),
-    ("p1_obis_values_dropped_total", "counter", "Values beyond the bound on series of p1_obis_value."),
-    ("p1_exporter_build_info", "info", "The program."),
+    ("p1_pending_bytes", "gauge", "", "Characters received that are not decided yet."),
+    ("p1_telegram_interval_seconds", "histogram", "", "Time between accepted telegrams."),
+    ("p1_telegram_size_bytes", "gauge", "", "Size of the last accepted telegram."),
+    ("p1_last_telegram_timestamp_seconds", "gauge", "", "When the last telegram was accepted."),
+    ("p1_reachability_ratio", "gauge", "", "Of the last 64 expected telegrams, the share accepted."),
+    ("p1_link_state", "stateset", "p1_link_state", "State of the link."),
+    ("p1_port_open", "gauge", "", "Whether the port is open."),
+    ("p1_port_opens_total", "counter", "", "How often the port was opened."),
+    ("p1_port_errors_total", "counter", "reason", "Failures to open or read the port, by reason."),
+    ("p1_request_line_asserted", "gauge", "", "Whether data is requested from the meter."),
+    (
+        "p1_meter_clock_offset_seconds",
+        "gauge",
+        "",
+        "Meter clock less system clock, when the telegram arrived.",
+    ),
+    ("p1_port_info", "info", "port,driver,baudrate,format,request_line", "What is being read."),
+    ("p1_malformed_values_total", "counter", "", "Values in accepted telegrams that could not be read."),
+    ("p1_obis_values_dropped_total", "counter", "", "Values beyond the bound on series of p1_obis_value."),
+    ("p1_exporter_build_info", "info", "version,python_version", "The program."),
 )
-LINK: Final = {sample: _family(sample, type_, help_) for sample, type_, help_ in _LINK}
+LINK: Final = {sample: _family(sample, type_, help_, label) for sample, type_, label, help_ in _LINK}
 """The metrics of the link, by the name of their samples."""
 
 

@@ -103,7 +103,7 @@ class _Arc(Checksum):
         if state:
             polynomial ^= _reverse16(state) << 8 * len(data)
         parity = polynomial.bit_count() & 1
-        for power, fold, lower in _FOLDS[-(len(data) >> 2).bit_length() :]:
+        for power, fold, lower in _FOLDS[-(len(data) >> 1).bit_length() :]:
             while upper := polynomial >> fold:
                 polynomial = polynomial & lower ^ upper << power ^ upper
         if polynomial.bit_count() & 1 != parity:
