@@ -29,7 +29,7 @@ docs: $(VENV)/dev.stamp
 $(VENV)/run.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo 'p1-exporter needs Python 3.11 or newer: $(PYTHON) is older. Try: make PYTHON=python3.11 $(MAKECMDGOALS)' >&2; exit 2; }
-	@$(PYTHON) -m venv $(VENV) \
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	    || { echo 'No virtual environment could be made. On Debian and Raspberry Pi OS: sudo apt install python3-venv' >&2; exit 2; }
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
