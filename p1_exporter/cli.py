@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):
         given.insert(0, "run")
     try:
-        flags = _parser().parse_args(given)
+        flags = _parser(given[0]).parse_args(given)
         return _RUNNERS[flags.command](flags)
     except UserError as error:
         sys.stderr.write(f"p1-exporter: error: {error}\n")
@@ -50,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGINT
 
 
-def _parser() -> FlagParser:
+def _parser(given: str) -> FlagParser:
+    """Return the parser for all commands, with the flags of the one that is `given`: flags take memory for good."""
     parser = FlagParser(
         prog="p1-exporter",
         description="Prometheus exporter for the P1 port of smart meters.",
@@ -60,13 +61,10 @@ def _parser() -> FlagParser:
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", required=True, prog=parser.prog
     )
-    parsers = {
-        name: commands.add_parser(name, help=help_, description=help_) for name, help_ in _COMMANDS.items()
-    }
-    add_run_flags(parsers["run"])
-    add_run_flags(parsers["check-config"])
-    _add_decode_flags(parsers["decode"])
-    _add_simulate_flags(parsers["simulate"])
+    for name, help_ in _COMMANDS.items():
+        command = commands.add_parser(name, help=help_, description=help_)
+        if name == given:
+            _ADD_FLAGS[name](command)
     return parser
 
 
@@ -150,4 +148,10 @@ def _simulate(flags: argparse.Namespace) -> int:
     return 0
 
 
+_ADD_FLAGS: Final = {
+    "run": add_run_flags,
+    "decode": _add_decode_flags,
+    "simulate": _add_simulate_flags,
+    "check-config": add_run_flags,
+}
 _RUNNERS: Final = {"run": _run, "decode": _decode, "simulate": _simulate, "check-config": _check_config}

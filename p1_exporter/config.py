@@ -10,11 +10,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from p1_exporter.config_file import FileSettings, read_file
 from p1_exporter.errors import UserError
 from p1_exporter.flags import FlagParser, add_run_flags, flag_settings
 from p1_exporter.keys import check_variables
-from p1_exporter.options import METER_OPTIONS, OPTIONS, PROGRAM_OPTIONS, Setting
+from p1_exporter.options import METER_OPTIONS, OPTIONS, PROGRAM_OPTIONS, FileSettings, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -73,7 +72,7 @@ def load(flags: argparse.Namespace | Sequence[str], environ: Mapping[str, str]) 
     """
     given = flag_settings(flags if isinstance(flags, argparse.Namespace) else _parsed(flags))
     path = cast("Path | None", _BY_NAME["config.file"].value(given.get("config.file")))
-    file = read_file(path) if path else FileSettings({})
+    file = _read_file(path) if path else FileSettings({})
     settings = file.settings | given
     _check_single_or_several(file, settings)
     by_meter = [settings] if file.meters is None else [meter.settings for meter in file.meters]
@@ -83,6 +82,12 @@ def load(flags: argparse.Namespace | Sequence[str], environ: Mapping[str, str]) 
     _check_claims(config, settings, by_meter)
     check_variables([meter.name for meter in meters], environ)
     return config
+
+
+def _read_file(path: Path) -> FileSettings:
+    from p1_exporter.config_file import read_file  # noqa: PLC0415 - most exporters do with flags
+
+    return read_file(path)
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:

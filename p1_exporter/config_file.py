@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from p1_exporter.config_values import did_you_mean, quoted
 from p1_exporter.errors import UserError
-from p1_exporter.options import METER_OPTIONS, OPTIONS, Setting
+from p1_exporter.options import METER_OPTIONS, OPTIONS, FileMeter, FileSettings, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,22 +36,6 @@ _METERS: Final = "meters"
 
 _FILE_KEYS: Final = {option.name: option for option in OPTIONS if option.in_file}
 _METER_KEYS: Final = {option.meter_key: option for option in METER_OPTIONS}
-
-
-@dataclass(frozen=True, slots=True)
-class FileMeter:
-    """One item of `meters:`: where it stands, and its settings by option name."""
-
-    origin: str
-    settings: dict[str, Setting]
-
-
-@dataclass(frozen=True, slots=True)
-class FileSettings:
-    """What a file gives: its settings by option name, and its meters; None where there is no `meters:`."""
-
-    settings: dict[str, Setting]
-    meters: tuple[FileMeter, ...] | None = None
 
 
 def read_file(path: Path) -> FileSettings:

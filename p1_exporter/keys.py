@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import pwd
 import re
-import shlex
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -167,7 +165,7 @@ def _check_guarded(path: Path, status: os.stat_result, environ: Mapping[str, str
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UserError(
             f"{path}: others than its owner, {_user(status.st_uid)}, can use this key file (mode "
-            f"{stat.S_IMODE(status.st_mode):04o}): chmod 600 {shlex.quote(str(path))}"
+            f"{stat.S_IMODE(status.st_mode):04o}): chmod 600 {_quoted(path)}"
         )
 
 
@@ -176,12 +174,14 @@ def _unreadable(path: Path) -> str:
     return (
         f"{path}: the user {me}, as whom this program runs, may not read the key file. The file should "
         f"belong to that user, and the folders above it should let that user pass: chown {me} "
-        f"{shlex.quote(str(path))}"
+        f"{_quoted(path)}"
     )
 
 
 def _user(number: int) -> str:
     try:
+        import pwd  # noqa: PLC0415 - for messages only
+
         return pwd.getpwuid(number).pw_name
     except KeyError:
         return str(number)
@@ -195,3 +195,10 @@ def cipher_of(meter: MeterConfig, environ: Mapping[str, str]) -> Cipher | None:
     """
     keys = read_keys(meter, environ)
     return Cipher(*keys, check_tag=meter.check_tag) if keys else None
+
+
+def _quoted(path: Path) -> str:
+    """Return `path` as a shell needs it."""
+    import shlex  # noqa: PLC0415 - for messages only
+
+    return shlex.quote(str(path))

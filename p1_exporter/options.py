@@ -31,6 +31,22 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class FileMeter:
+    """One item of `meters:`: where it stands, and its settings by option name."""
+
+    origin: str
+    settings: dict[str, Setting]
+
+
+@dataclass(frozen=True, slots=True)
+class FileSettings:
+    """What a file gives: its settings by option name, and its meters; None where there is no `meters:`."""
+
+    settings: dict[str, Setting]
+    meters: tuple[FileMeter, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Option:
     """One row of the table.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import time
 from typing import TYPE_CHECKING, Final
@@ -18,19 +17,20 @@ from p1_exporter.exposition.collector import MeterCollector
 from p1_exporter.keys import cipher_of
 from p1_exporter.link.locate import default_port
 from p1_exporter.link.port import PortSettings, check_settings
-from p1_exporter.link.share import ShareServer
 from p1_exporter.meter import Meter, MeterSettings
 from p1_exporter.web.app import App, landing_page
 from p1_exporter.web.listen import bind, systemd_sockets
 from p1_exporter.web.server import Server
-from p1_exporter.web.settings import WebConfigFile, WebSettings
+from p1_exporter.web.settings import WebSettings
 
 if TYPE_CHECKING:
     import argparse
     import socket
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from prometheus_client.metrics_core import Metric
+
+    from p1_exporter.link.share import ShareServer
 
 _STOP_SECONDS: Final = 0.5
 # Where a Raspberry Pi has its serial port: what is waited for if no port is named and none is there yet.
@@ -46,14 +46,13 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> N
     config = load(flags, environ)
     settings = meter_settings(config, environ)
     logs.configure(config.log_level, config.log_format)
-    # Signals are only noted by their handlers and acted on by this thread: no handler runs in the middle of anything.
-    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda received, _: signals.put(received))
+    # Waited for, instead of handled: no handler runs in the middle of anything. Threads inherit the mask.
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     program = _Program(config, settings)
     try:
         program.start()
-        while signals.get() == signal.SIGHUP:
+        while signal.sigwait(signals) == signal.SIGHUP:
             program.reload(flags, environ)
     finally:
         program.close()
@@ -92,14 +91,22 @@ def check(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) ->
         UserError: What flags or files say cannot work.
     """
     config = load(flags, environ)
-    if config.web_config_file:
-        WebConfigFile(config.web_config_file)
+    _web_settings(config)
     lines = [
         f"meter {meter.name}: {meter.port.url}" + (f" ({meter.port_reason})" if meter.port_reason else "")
         for meter in meter_settings(config, environ)
     ]
     served = "a socket of systemd" if config.systemd_socket else ", ".join(config.web_listen_addresses)
     return [*lines, f"metrics: {config.telemetry_path} at {served}", "The configuration is good."]
+
+
+def _web_settings(config: Config) -> Callable[[], WebSettings]:
+    """Return what gives the settings of the web server at any time."""
+    if config.web_config_file is None:
+        return WebSettings
+    from p1_exporter.web.settings_file import WebConfigFile  # noqa: PLC0415 - most exporters have no such file
+
+    return WebConfigFile(config.web_config_file)
 
 
 class _Program:
@@ -111,7 +118,7 @@ class _Program:
         self._shares: dict[str, ShareServer] = {}
         self._process = ProcessCollector(registry=None)
         self._collector = MeterCollector(lambda: [meter.snapshot for meter in self._meters.values()])
-        self._web = WebConfigFile(config.web_config_file) if config.web_config_file else WebSettings
+        self._web = _web_settings(config)
         sockets = systemd_sockets() if config.systemd_socket else bind(config.web_listen_addresses)
         self._addresses = [_address(listening) for listening in sockets]
         app = App(
@@ -180,6 +187,8 @@ class _Program:
         if address is None:
             return None
         if address not in self._shares:
+            from p1_exporter.link.share import ShareServer  # noqa: PLC0415 - most exporters share nothing
+
             self._shares[address] = ShareServer(bind([address], flag="--share.listen-address"))
         return self._shares[address]
 

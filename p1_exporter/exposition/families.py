@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from p1_exporter.telegram.obis import DEVICES, HELP_OF_TIMES, REGISTRY, UNKNOWN_DEVICE, Kind
 from p1_exporter.telegram.samples import OBIS_VALUE
 from p1_exporter.telegram.values import BASE_UNITS
+
+if TYPE_CHECKING:
+    from p1_exporter.telegram.obis import Entry
 
 
 class Family(NamedTuple):
@@ -75,36 +78,33 @@ LINK: Final = {sample: _family(sample, type_, help_, label) for sample, type_, l
 """The metrics of the link, by the name of their samples."""
 
 
-def _registry_helps() -> dict[str, tuple[str, str]]:
-    """Return (type, HELP) of each metric that the registry names; the first line that names it describes it."""
-    helps: dict[str, tuple[str, str]] = {}
-    for entry in REGISTRY:
-        if entry.kind in {Kind.VERSION, Kind.DEVICE}:
-            helps.setdefault(entry.metric + "_info", ("info", entry.meaning))
-        elif entry.metric:
-            type_ = "counter" if entry.kind in {Kind.COUNTER, Kind.HOURLY} else "gauge"
-            devices = (*DEVICES.values(), UNKNOWN_DEVICE) if "{device}" in entry.metric else ("",)
-            for device in devices:
-                meaning = (
-                    f"Register of the M-Bus device: {device.replace('_', ' ')}" if device else entry.meaning
-                )
-                for unit in entry.units.split("|"):
-                    name = entry.name(unit).replace("{device}", device)
-                    helps.setdefault(name, (type_, meaning))
-    return helps
+_FACTS: Final = {
+    OBIS_VALUE: ("gauge", "A number of the telegram that has no metric of its own, value and unit as sent"),
+    "p1_meter_info": ("info", "The meter: model as it identifies itself, and version of the telegram"),
+    "p1_mbus_device_info": ("info", "The kind of device on each channel of the M-Bus"),
+    **{name: ("gauge", text) for name, text in HELP_OF_TIMES.items()},
+}
 
 
 @lru_cache(maxsize=512)
 def meter_family(sample: str) -> Family:
     """Return the family of a meter's metric, by the name of its samples."""
-    type_, help_ = _METER[sample]
+    # Looked for when it is first met: a table of all, with the devices multiplied out, would take 200 KiB.
+    type_, help_ = _FACTS.get(sample) or next(filter(None, (_described(entry, sample) for entry in REGISTRY)))
     return _family(sample, type_, help_ if help_.endswith(".") else help_ + ".")
 
 
-_METER: Final = {
-    OBIS_VALUE: ("gauge", "A number of the telegram that has no metric of its own, value and unit as sent"),
-    **{name: ("gauge", text) for name, text in HELP_OF_TIMES.items()},
-    **_registry_helps(),
-    "p1_meter_info": ("info", "The meter: model as it identifies itself, and version of the telegram"),
-    "p1_mbus_device_info": ("info", "The kind of device on each channel of the M-Bus"),
-}
+def _described(entry: Entry, sample: str) -> tuple[str, str] | None:
+    """Return type and HELP of a metric if it is one of `entry`; the first line of the registry that has it decides."""
+    if not entry.metric:
+        return None
+    type_ = "counter" if entry.kind in {Kind.COUNTER, Kind.HOURLY} else "gauge"
+    for unit in entry.units.split("|"):
+        before, placeholder, after = entry.name(unit).partition("{device}")
+        if before + after == sample:
+            return type_, entry.meaning
+        if placeholder and sample.startswith(before) and sample.endswith(after):
+            device = sample[len(before) : -len(after)]
+            if device in DEVICES.values() or device == UNKNOWN_DEVICE:
+                return type_, f"Register of the M-Bus device: {device.replace('_', ' ')}"
+    return None

@@ -9,7 +9,6 @@ from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 from math import floor
-from statistics import median
 from typing import TYPE_CHECKING, Final, get_args
 
 from p1_exporter.link.port import Reason as PortReason
@@ -176,7 +175,8 @@ class LinkRecord:
                 return
             self.passed(began)
             self._intervals.append(began - self._last_begun[1])
-            self._interval = median(self._intervals)
+            # The median; the module `statistics` would cost as much memory as all meters together.
+            self._interval = sorted(self._intervals)[len(self._intervals) // 2]
         self._last_begun = (offset, began)
         self._missed_since = 0
 

@@ -25,7 +25,7 @@ _OBJECT: Final = re.compile(
 )
 _GROUPS: Final = re.compile(_GROUP, re.DOTALL)
 _OBJECT_START: Final = re.compile(rb"[0-9]{1,3}-[0-9]{1,3}:[0-9A-Za-z]{1,3}\.")
-_MOST_SEEN: Final = 256
+_MOST_SEEN: Final = 128
 _ENDING: Final = re.compile(rb"![0-9A-Fa-f]{0,4}[\r\n\0]*\Z")
 
 

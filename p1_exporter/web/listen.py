@@ -104,8 +104,10 @@ def _listen(address: Address, flag: str) -> socket.socket:
 
 
 def _resolve(address: Address, flag: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
+    # Bytes are taken as they are; text would load the codec of international names, with half a MiB of tables.
+    host = address.host.encode() if address.host.isascii() else address.host
     try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one of the DNS
         raise UserError(
             f"{flag}: cannot listen on {address}: the name {address.host!r} is not known here ({error}). "

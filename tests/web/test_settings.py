@@ -8,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from p1_exporter.errors import UserError
-from p1_exporter.web.settings import WebConfigFile, WebSettings
+from p1_exporter.web.settings import WebSettings
+from p1_exporter.web.settings_file import WebConfigFile
 
 if TYPE_CHECKING:
     from pathlib import Path

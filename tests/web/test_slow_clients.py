@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p1_exporter.web.server import MAX_CONNECTIONS, Request, Response
-from p1_exporter.web.settings import WebConfigFile, WebSettings
+from p1_exporter.web.settings import WebSettings
+from p1_exporter.web.settings_file import WebConfigFile
 
 if TYPE_CHECKING:
     import http.client

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from p1_exporter.web import connection
 from p1_exporter.web.server import Request, Response
-from p1_exporter.web.settings import WebConfigFile
+from p1_exporter.web.settings_file import WebConfigFile
 
 if TYPE_CHECKING:
     import http.client
