@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -48,14 +49,14 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> N
     logs.configure(config.log_level, config.log_format)
     # Waited for, instead of handled: no handler runs in the middle of anything. Threads inherit the mask.
     signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    program = _Program(config, settings)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
-        program.start()
-        while signal.sigwait(signals) == signal.SIGHUP:
-            program.reload(flags, environ)
+        with closing(_Program(config, settings)) as program:
+            program.start()
+            while signal.sigwait(signals) == signal.SIGHUP:
+                program.reload(flags, environ)
     finally:
-        program.close()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def meter_settings(config: Config, environ: Mapping[str, str]) -> list[MeterSettings]:
