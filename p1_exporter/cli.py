@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -36,18 +37,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given[0] not in _COMMANDS and given[0].startswith("-") and given[0] not in {"-h", "--help"}
     ):
         given.insert(0, "run")
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - stays open until the end
+    # What the terminal cannot show is escaped.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        flags = _parser(given[0]).parse_args(given)
-        return _RUNNERS[flags.command](flags)
+        return _command(given)
     except UserError as error:
         sys.stderr.write(f"p1-exporter: error: {error}\n")
         return USER_ERROR
     except BrokenPipeError:
-        # Whoever reads our output has seen enough; what is still buffered must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # whoever reads it has seen enough
         return 0
+    except OSError as error:
+        _discard_output()
+        sys.stderr.write(f"p1-exporter: error: standard output: cannot be written: {error.strerror}.\n")
+        return USER_ERROR
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _command(given: Sequence[str]) -> int:
+    try:
+        flags = _parser(given[0]).parse_args(given)
+        return _RUNNERS[flags.command](flags)
+    finally:
+        # Here, where a failure is dealt with: at exit it would only be complained about.
+        sys.stdout.flush()
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere, so that it does not fail again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser(given: str) -> FlagParser:
@@ -76,6 +98,7 @@ def _add_decode_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="one JSON object a telegram, then one with the sums"
     )
+    add_version_flag(parser)
     add_flags(parser, ("meter.time-zone", "meter.key-file", "meter.check-tag", "collector.equipment-ids"))
 
 
@@ -132,8 +155,15 @@ def _simulate(flags: argparse.Namespace) -> int:
     from p1_exporter.web.listen import parse_address  # noqa: PLC0415 - as above
 
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # Waited for in a thread: a handler would run in the middle of the event's own lock.
+    signals = (signal.SIGTERM, signal.SIGINT)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+
+    def wait_for_signal() -> None:
+        signal.sigwait(signals)
+        stop.set()
+
+    threading.Thread(target=wait_for_signal, daemon=True).start()
     stream = parse_url(flags.meter if "://" in flags.meter else f"simulate://{flags.meter}").source()
 
     def announce(place: str) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final, cast
 from zoneinfo import ZoneInfo
 
 from p1_exporter.errors import UserError
@@ -18,7 +17,7 @@ from p1_exporter.telegram.samples import Sample, Samples, samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
+    from io import BufferedReader
     from pathlib import Path
 
     from p1_exporter.telegram.cipher import Cipher
@@ -43,47 +42,68 @@ def decode(
     decoder = Decoder(ZoneInfo(time_zone))
     record = LinkRecord(0.0, PortInfo(""))
     show = _json_telegram if as_json else _table
-    try:
-        with _opened(path) as stream:
-            for event in _events(stream, framer, record):
-                if isinstance(event, Noise):
-                    record.noise(event.size)
-                    continue
-                decoded = decoder.decode(event.data)
-                rejected = event.reason if isinstance(event, Rejection) else objection(event, decoded)
-                if rejected:
-                    record.rejected(event.offset, event.size, 0.0, rejected)
-                else:
-                    record.accepted(event.offset, event.size, 0.0, 0.0)
-                sys.stdout.write(
-                    show(event, decoded, samples(decoded, identities=identities), rejected) + "\n"
-                )
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UserError(f"{path or 'standard input'}: cannot be read: {error.strerror}.") from error
+    for event in _events(path, framer, record):
+        if isinstance(event, Noise):
+            record.noise(event.size)
+            continue
+        # An encrypted frame that could not be opened has nothing to read.
+        decoded = decoder.decode(event.data) if event.data.startswith(b"/") else Decoded("", (), ())
+        rejected = event.reason if isinstance(event, Rejection) else objection(event, decoded)
+        if rejected:
+            record.rejected(event.offset, event.size, 0.0, rejected)
+        else:
+            record.accepted(event.offset, event.size, 0.0, 0.0)
+        sys.stdout.write(show(event, decoded, samples(decoded, identities=identities), rejected) + "\n")
+        sys.stdout.flush()
     sums = record.snapshot(pending_bytes=0, pending=False)
     sys.stdout.write((_json_sums if as_json else _sums)(sums) + "\n")
 
 
-def _opened(path: Path | None) -> AbstractContextManager[BinaryIO]:
-    return nullcontext(sys.stdin.buffer) if path is None else path.open("rb")
-
-
-def _events(stream: BinaryIO, framer: Framer, record: LinkRecord) -> Iterator[Event]:
-    # What is there is shown at once, also when a live port is piped in.
-    read = getattr(stream, "read1", stream.read)
-    while data := read(_READ_SIZE):
+def _events(path: Path | None, framer: Framer, record: LinkRecord) -> Iterator[Event]:
+    for data in _pieces(path):
         record.received(len(data), 0.0)
         yield from framer.receive(data)
     yield from framer.silence()
+
+
+def _pieces(path: Path | None) -> Iterator[bytes]:
+    """Return the input as it comes: what is there is shown at once, also when a live port is piped in."""
+    stream = _opened(path)
+    try:
+        while data := _read(path, stream):
+            yield data
+    finally:
+        if path is not None:
+            stream.close()
+
+
+def _opened(path: Path | None) -> BufferedReader:
+    try:
+        return cast("BufferedReader", sys.stdin.buffer) if path is None else path.open("rb")
+    except (OSError, AttributeError) as error:  # there is no standard input
+        raise _unreadable(path, error) from error
+
+
+def _read(path: Path | None, stream: BufferedReader) -> bytes:
+    try:
+        return stream.read1(_READ_SIZE)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path | None, error: Exception) -> UserError:
+    reason = getattr(error, "strerror", None) or "it is closed"
+    return UserError(
+        f"{path or 'standard input'}: cannot be read: {reason}. "
+        "Give the path of a file with the bytes of a P1 port, or pipe them in."
+    )
 
 
 def _json_telegram(
     event: Telegram | Rejection, decoded: Decoded, found: Samples, rejected: Reason | None
 ) -> str:
     telegram = {
-        "header": "/" + decoded.header,
+        "header": "/" + decoded.header if decoded.header else "",
         "checksum": event.checksum,
         "size": event.size,
         "lines": [

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from p1_exporter.errors import UserError
 from p1_exporter.link.backoff import Backoff
 from p1_exporter.link.port import EndOfInput, Port, PortError, PortSettings, open_port
 from p1_exporter.link.record import LinkRecord, LinkSnapshot, PortInfo
@@ -155,6 +156,8 @@ class Meter:
                     self._closed("closed")
             except PortError as error:
                 self._failed(error)
+            except UserError as error:
+                self._failed(PortError("settings", str(error)))
             except EndOfInput:
                 self._closed("end of the recording")
                 self._wait(None)
@@ -227,13 +230,16 @@ class Meter:
         if self._framer.pending_bytes and now - self._last_byte >= SILENCE_SECONDS:
             self._decided(self._framer.silence())
         self._last_byte = now
-        if self._share is not None:
-            self._share.publish(data)
+        share = self._share
+        if share is not None:
+            share.publish(data)
         if not self._arrivals or now - self._arrivals[-1][1] > _TIME_RESOLUTION:
             self._arrivals.append((self._stream, now))
         self._stream += len(data)
         self._record.received(len(data), now)
         self._decided(self._framer.receive(data))
+        # What arrived before the first undecided byte is not asked for any more.
+        self._arrived(self._stream - self._framer.pending_bytes)
         offset = self._framer.pending_offset
         if offset is not None:
             self._record.begun(offset, self._arrived(offset))

@@ -157,8 +157,7 @@ class _Program:
         self._log.info("configuration reloaded", meters=len(self._meters))
 
     def _adopt(self, config: Config, settings: list[MeterSettings]) -> None:
-        # First what can fail, so that a broken configuration changes nothing.
-        shares = [self._share(of.share_listen_address) for of in config.meters]
+        shares = self._shares_of(config)
         meters: dict[str, Meter] = {}
         for wanted, share in zip(settings, shares, strict=True):
             meters[wanted.name] = self._meters.get(wanted.name) or Meter(wanted, share)
@@ -176,12 +175,24 @@ class _Program:
         if any(getattr(config, name) != getattr(self._config, name) for name in fixed):
             self._log.warning("changes of web and log settings take effect at the next start only")
         self._meters, self._config = meters, config
-        for meter in started:
-            meter.start()
+        # First the old ones: a meter that got another name has the same port.
         for meter in gone:
             meter.stop(_STOP_SECONDS)
+        for meter in started:
+            meter.start()
         for address in set(self._shares) - {of.share_listen_address for of in config.meters}:
             self._shares.pop(address).close()
+
+    def _shares_of(self, config: Config) -> list[ShareServer | None]:
+        """Return the sharing server of each meter: all, or none that is new."""
+        before = dict(self._shares)
+        try:
+            return [self._share(of.share_listen_address) for of in config.meters]
+        except UserError:
+            for address in self._shares.keys() - before.keys():
+                self._shares[address].close()
+            self._shares = before
+            raise
 
     def _share(self, address: str | None) -> ShareServer | None:
         """Return the server that shares a meter's bytes at `address`, started if it is not yet there."""

@@ -85,7 +85,7 @@ def _add_link(families: _Families, snapshot: MeterSnapshot, now: float) -> None:
     }
     families.add(LINK["p1_port_info"], {**meter, **info}, 1.0)
     _add_intervals(families, meter, link)
-    if snapshot.telegram and snapshot.telegram.meter_time is not None and link.fresh(now):
+    if snapshot.telegram and snapshot.telegram.meter_time is not None:
         offset = snapshot.telegram.meter_time - snapshot.telegram.received
         families.add(LINK["p1_meter_clock_offset_seconds"], meter, offset)
 

@@ -90,7 +90,8 @@ _FACTS: Final = {
 def meter_family(sample: str) -> Family:
     """Return the family of a meter's metric, by the name of its samples."""
     # Looked for when it is first met: a table of all, with the devices multiplied out, would take 200 KiB.
-    type_, help_ = _FACTS.get(sample) or next(filter(None, (_described(entry, sample) for entry in REGISTRY)))
+    described = (_described(entry, sample) for entry in REGISTRY)
+    type_, help_ = _FACTS.get(sample) or next(filter(None, described), ("gauge", "A value of the meter"))
     return _family(sample, type_, help_ if help_.endswith(".") else help_ + ".")
 
 

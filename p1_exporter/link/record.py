@@ -25,6 +25,7 @@ PORT_REASONS: Final = get_args(PortReason)
 
 _EXPECTED: Final = 64
 _INTERVALS: Final = 16
+_SHORTEST_INTERVAL: Final = 0.5
 _SHORTEST_EXPIRY: Final = 30.0
 _EXPIRY_INTERVALS: Final = 3
 
@@ -101,7 +102,7 @@ class LinkRecord:
         self._port_open = False
         self._port_opens = 0
         self._port_errors: dict[str, int] = dict.fromkeys(PORT_REASONS, 0)
-        self._request_asserted: bool | None = None
+        self._request_asserted: bool | None = None if port.request_line == "none" else False
         self._received = 0
         self._accepted_bytes = 0
         self._dropped: dict[str, int] = dict.fromkeys(DROP_REASONS, 0)
@@ -113,6 +114,8 @@ class LinkRecord:
         self._last_begun: tuple[int, float] | None = None
         self._intervals: deque[float] = deque(maxlen=_INTERVALS)
         self._interval: float | None = None
+        self._interrupted = False
+        """The port was closed since the last telegram began."""
         self._history: deque[bool] = deque(maxlen=_EXPECTED)
         self._interval_counts = [0] * (len(INTERVAL_BUCKETS) + 1)
         self._interval_sum = 0.0
@@ -131,6 +134,7 @@ class LinkRecord:
     def port_closed(self) -> None:
         """The port is closed now, for whatever reason."""
         self._port_open = False
+        self._interrupted = True
         self._request_asserted = False if self._request_asserted is not None else None
 
     def port_failed(self, reason: str) -> None:
@@ -174,11 +178,18 @@ class LinkRecord:
             if offset <= self._last_begun[0]:
                 return
             self.passed(began)
-            self._intervals.append(began - self._last_begun[1])
-            # The median; the module `statistics` would cost as much memory as all meters together.
-            self._interval = sorted(self._intervals)[len(self._intervals) // 2]
+            self._observe(began - self._last_begun[1])
         self._last_begun = (offset, began)
         self._missed_since = 0
+
+    def _observe(self, interval: float) -> None:
+        """Take the time between the beginnings of two telegrams into account, unless it says nothing of the meter."""
+        # No meter sends more often than once a second; a TCP bridge that was held up sends many at once.
+        if interval >= _SHORTEST_INTERVAL and not self._interrupted:
+            self._intervals.append(interval)
+            # The median; the module `statistics` would cost as much memory as all meters together.
+            self._interval = sorted(self._intervals)[(len(self._intervals) - 1) // 2]
+        self._interrupted = False
 
     def passed(self, now: float) -> None:
         """Time passed: count the intervals in which no telegram began."""

@@ -22,6 +22,6 @@ def link_state(link: LinkSnapshot, now: float) -> str:
         return "starting"
     if link.last_byte is None or now - link.last_byte > link.expiry:
         return "silent"
-    if link.reachability is None or link.reachability < _FAILING:
+    if link.reachability is None or link.reachability < _FAILING or not link.fresh(now):
         return "failing"
     return "degraded" if link.reachability < _DEGRADED else "ok"

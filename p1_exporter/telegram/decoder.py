@@ -25,7 +25,9 @@ _OBJECT: Final = re.compile(
 )
 _GROUPS: Final = re.compile(_GROUP, re.DOTALL)
 _OBJECT_START: Final = re.compile(rb"[0-9]{1,3}-[0-9]{1,3}:[0-9A-Za-z]{1,3}\.")
-_MOST_SEEN: Final = 128
+_MOST_SEEN: Final = 256
+# Header, object lines. No line ends but CR LF, which is what makes lines of the split.
+_USUAL: Final = re.compile(rb"([^\r\n]*)\r\n\r\n([^\r\n]+(?:\r\n[^\r\n]+)*)\r\n![0-9A-Fa-f]{0,4}[\r\n\0]*")
 _ENDING: Final = re.compile(rb"![0-9A-Fa-f]{0,4}[\r\n\0]*\Z")
 
 
@@ -60,20 +62,28 @@ class Decoder:
 
         Raises nothing, whatever the bytes.
         """
-        if len(self._seen) > _MOST_SEEN:
-            self._seen.clear()
-            self._damaged = False
-        seen = self._seen.get
         # Nearly every telegram is a header, a blank line, object lines that are whole, and an ending.
-        texts = telegram[: telegram.rfind(b"\r\n!")].split(b"\r\n")
-        lines = [seen(text) or self._parse(text) for text in texts[2:]]
-        if all(lines) and not self._damaged and not (texts[1:] and texts[1]):
-            return Decoded(_name(texts[0]), tuple(lines), ())  # type: ignore[arg-type]  # none is None: see above
-        return self._decode_slowly(_joined_lines(telegram))
+        usual = _USUAL.fullmatch(telegram)
+        if usual is None:
+            return self._decode_slowly(_joined_lines(telegram))
+        texts = usual[2].split(b"\r\n")
+        seen = self._seen.get
+        lines = [seen(text) or self._parse(text) for text in texts]
+        self._forget(texts)
+        if not all(lines) or self._damaged:
+            return self._decode_slowly(_joined_lines(telegram))
+        return Decoded(_name(usual[1]), tuple(lines), ())  # type: ignore[arg-type]  # none is None: see above
+
+    def _forget(self, texts: list[bytes]) -> None:
+        """Keep of the lines seen those of the newest telegram, `texts`, when they have become many."""
+        if len(self._seen) > _MOST_SEEN:
+            self._seen = {text: self._seen[text] for text in texts if text in self._seen}
+            self._damaged = any(line.malformed for line in self._seen.values())
 
     def _decode_slowly(self, texts: list[bytes]) -> Decoded:
         lines: list[Line] = []
         malformed: list[Malformed] = []
+        self._forget(texts)
         for text in texts[1:]:
             line = self._seen.get(text) or self._parse(text)
             if line:
@@ -110,7 +120,7 @@ def _why(text: bytes) -> str:
 
 def _joined_lines(telegram: bytes) -> list[bytes]:
     """Split a telegram into its header and its object lines, each with the lines that continue it."""
-    body = _ENDING.sub(b"", telegram) if b"!" in telegram[-8:] else telegram
+    body = _ENDING.sub(b"", telegram)
     lines = [line for line in body.replace(b"\r\n", b"\n").split(b"\n") if line]
     if b"\r" in body.replace(b"\r\n", b""):
         lines = [part for line in lines for part in line.split(b"\r") if part]

@@ -133,7 +133,8 @@ class Framer:
                     continue
                 frame = header
             self._drop_noise(position, events)
-            self._begin(frame)
+            if frame or not self._take_whole(events):
+                self._begin(frame)
             return True
         if not found:
             cut = (
@@ -183,6 +184,8 @@ class Framer:
         """Look at the next point of interest of the open telegram. Return whether there is more to do."""
         first = self._starts.open[0]
         alone = len(self._starts.open) == 1 and not (first.end or first.frame) and self._text is self._wire
+        if alone and not last and self._unended():
+            return False
         if alone and self._take_whole(events):
             return True
         arrived = self._base + len(self._wire)
@@ -205,6 +208,15 @@ class Framer:
             self._at = max(self._at, arrived - _POINT_SIZE + 1)
             return False
         return True
+
+    def _unended(self) -> bool:
+        """Whether the only start may yet become the usual telegram: then there is nothing to look for so far."""
+        return (
+            self._starts.sends_checksum
+            and len(self._wire) < MAX_TELEGRAM
+            and b"!" not in self._wire
+            and _FRAME_START not in self._wire
+        )
 
     def _next_point(self, horizon: int) -> int:
         """Return the place of the next start or end, `horizon` if there is none before it."""

@@ -354,12 +354,19 @@ def find(code: str) -> Found:
         return Found(tuple(exact), channel, "")
     if medium.startswith("0-") and channel != "0":
         mbus = _BY_CODE.get("0-n:" + rest)
-        return Found(tuple(mbus), channel, "") if mbus else _NOTHING
+        return Found(tuple(mbus), channel, "") if mbus else _unlisted(rest, channel)
     if medium in _ELECTRICITY:
         return find("1-0:" + rest)
     register, _, tariff = rest.rpartition(".")
-    generic = _BY_CODE.get(f"{medium}:{register}.t") if tariff != "0" else None
-    return Found(tuple(generic), channel, tariff) if generic else _NOTHING
+    generic = _BY_CODE.get(f"{medium}:{register}.t")
+    return Found(tuple(generic), channel, tariff) if generic else _unlisted(rest, channel)
+
+
+def _unlisted(rest: str, channel: str) -> Found:
+    """Return what a code is that no line names: an identifier by its C.D, whatever the medium, or nothing known."""
+    if rest.startswith(("0.0.", "42.0.", "96.1.", "C.1.")):
+        return Found((Entry(rest, IDENTITY, "", "", "", "Identifier", ""),), channel, "")
+    return _NOTHING
 
 
 # The time stamps that come with the values of some codes: metric of the value, metric of the time, its label.

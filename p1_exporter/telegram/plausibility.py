@@ -33,6 +33,10 @@ def registers(samples: Iterable[Sample]) -> Registers:
     }
 
 
+# Time and value of registers.
+_Known = dict[tuple[str, "Labels"], tuple[float, float]]
+
+
 class Plausibility:
     """Judges the telegrams of one meter that prints no checksum.
 
@@ -41,29 +45,33 @@ class Plausibility:
 
     def __init__(self, max_power: float) -> None:
         self._max_power = max_power
-        self._accepted: tuple[float, Registers] | None = None
-        self._candidate: tuple[float, Registers] | None = None
+        self._accepted: _Known = {}
+        """The newest accepted value of each register: one that is missing in a telegram is not forgotten."""
+        self._candidate: _Known = {}
+        """The last telegram, if it was not accepted."""
 
     def accepts(self, values: Registers, now: float) -> bool:
         """Whether a telegram with these registers, received at `now` (seconds of a monotonic clock), is accepted.
 
-        One that contradicts the last accepted one waits until a second agrees with it; so does the first of all.
+        One that contradicts what was accepted waits until a second agrees with it; so does the first of all.
         """
-        plausible = any(
-            known is not None and self._follows(values, known[1], now - known[0])
-            for known in (self._accepted, self._candidate)
-        )
-        if plausible:
-            self._accepted, self._candidate = (now, values), None
+        known = {register: (now, value) for register, value in values.items()}
+        if self._accepted and self._follows(values, self._accepted, now):
+            self._accepted.update(known)
+        elif self._candidate and self._follows(values, self._candidate, now):
+            self._accepted = known
         else:
-            self._candidate = (now, values)
-        return plausible
+            self._candidate = known
+            return False
+        self._candidate = {}
+        return True
 
-    def _follows(self, values: Registers, before: Registers, elapsed: float) -> bool:
-        return all(
-            0 <= value - before.get(register, value) <= self._most(*register, elapsed)
-            for register, value in values.items()
-        )
+    def _follows(self, values: Registers, known: _Known, now: float) -> bool:
+        for register, value in values.items():
+            since, before = known.get(register, (now, value))
+            if not 0 <= value - before <= self._most(*register, now - since):
+                return False
+        return True
 
     def _most(self, name: str, labels: Labels, elapsed: float) -> float:
         """Return how far a register may rise in `elapsed` seconds, in its unit."""

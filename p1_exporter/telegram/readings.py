@@ -39,8 +39,6 @@ class Reading(NamedTuple):
     """Value as sent."""
     is_number: bool = True
     """False for times and facts, which a second one of the same code does not send to `p1_obis_value`."""
-    is_register: bool = False
-    """Whether it can only rise."""
 
 
 class Malformed(NamedTuple):
@@ -68,15 +66,15 @@ class Line:
         """The content of each group."""
         self.readings = readings
         self.malformed = malformed
-        self.device = bool(readings) and "{device}" in readings[0].name
+        self.device = any("{device}" in reading.name for reading in readings)
         """Whether what the readings are called depends on another line."""
 
 
 # The one shape that nearly all lines have: a code, and one number with a unit.
-_SIMPLE: Final = re.compile(rb"([^(]+)\(([0-9]{1,12})\.([0-9]{1,4})\*([A-Za-z0-9]{1,8})\)")
-
-
-_TIME: Final = re.compile(rb"([^(]+)\(([0-9]{12}[SW])\)")
+_SIMPLE: Final = re.compile(
+    rb"([0-9]{1,3}-[0-9]{1,3}:[0-9.]{5,11})\(([0-9]{1,12})\.([0-9]{1,4})\*([A-Za-z0-9]{1,8})\)"
+)
+_TIME: Final = re.compile(rb"([0-9]{1,3}-[0-9]{1,3}:[0-9.]{5,11})\(([0-9]{12}[SW])\)")
 
 
 class _Plan(NamedTuple):
@@ -88,7 +86,6 @@ class _Plan(NamedTuple):
     unit: str
     numerator: int
     denominator: int
-    is_register: bool
 
 
 @lru_cache(maxsize=256)
@@ -104,11 +101,8 @@ def _plan(code: bytes, unit_text: bytes) -> _Plan | None:
             and unit.base in entry.units.split("|")
             and "{" not in entry.metric
         ):
-            register = entry.kind in _REGISTERS and unit.base in _REGISTER_UNITS
             name = entry.name(unit.base)
-            return _Plan(
-                obis, name, found.label(entry), unit_text.decode(), unit.numerator, unit.denominator, register
-            )
+            return _Plan(obis, name, found.label(entry), unit_text.decode(), unit.numerator, unit.denominator)
     return None
 
 
@@ -127,7 +121,7 @@ def read_simple_line(text: bytes, zone: tzinfo) -> Line | None:
     digits = int(whole + fraction)
     power = _POWERS[len(fraction)]
     value = digits * plan.numerator / (power * plan.denominator)
-    reading = Reading(plan.name, plan.labels, value, plan.unit, digits / power, is_register=plan.is_register)
+    reading = Reading(plan.name, plan.labels, value, plan.unit, digits / power)
     return Line(plan.obis, (text[len(code) + 1 : -1],), (reading,), ())
 
 
@@ -185,14 +179,11 @@ class _Reader:
     def value(self, groups: list[bytes]) -> None:
         """A value; with a time stamp before it where the device has a clock of its own. More values may follow."""
         stamp = b""
-        for group in groups:
-            if _STAMP.fullmatch(group) or (
-                not stamp and group is groups[0] and len(groups) > 1 and b"*" not in group
-            ):
-                if says_no_value(group):
-                    return
-                stamp = group
-            elif group:
+        # What stands before a value and is no number is meant as a time.
+        if len(groups) > 1 and groups[0] and (_STAMP.fullmatch(groups[0]) or _split(groups[0])[0] is None):
+            stamp, *groups = groups
+        if not says_no_value(stamp):
+            for group in filter(None, groups):
                 self._number(group, stamp)
 
     def state(self, groups: list[bytes]) -> None:
@@ -215,13 +206,15 @@ class _Reader:
 
     def hourly(self, groups: list[bytes]) -> None:
         """The reading of DSMR 3.0 P1, 5.10: time, status, period, count, code, unit, then values."""
-        stamp, *_ = groups
+        if not any(groups):
+            return
         if len(groups) <= _HOURLY_VALUE:
             self.problems.append("the line with the value is missing")
-            return
-        if not says_no_value(stamp):
-            self._number(groups[_HOURLY_VALUE] + b"*" + groups[_HOURLY_VALUE - 1], stamp)
-            self.unknown([group + b"*" + groups[_HOURLY_VALUE - 1] for group in groups[_HOURLY_VALUE + 1 :]])
+        elif not says_no_value(groups[0]):
+            unit = b"*" + groups[_HOURLY_VALUE - 1]
+            values = [group if b"*" in group else group + unit for group in groups[_HOURLY_VALUE:]]
+            self._number(values[0], groups[0])
+            self.unknown(values[1:])
 
     def peaks(self, groups: list[bytes]) -> None:
         """The Belgian history of monthly peaks: count, two codes, then (month's end, time of peak, peak) each.
@@ -240,7 +233,7 @@ class _Reader:
         # Real meters print the oldest first, the specification the newest: the month's end tells.
         oldest_first = sorted(months, key=lambda month: timestamp(month[0], self._zone) or 0.0)
         for number_of_entry, (_, when, peak) in enumerate(reversed(oldest_first)):
-            if not says_no_value(when):
+            if peak and not says_no_value(when):
                 labels = (("entry", str(number_of_entry)),)
                 if self._number(peak, b"", labels):
                     self._time(time_metric(entry), labels, when)
@@ -257,7 +250,7 @@ class _Reader:
         for number_of_entry, (end, duration) in enumerate(newest_first):
             labels = (("entry", str(number_of_entry)),)
             # Some meters leave the unit away; the standard allows none but seconds.
-            if self._number(duration if b"*" in duration else duration + b"*s", b"", labels):
+            if self._number(duration + b"*s" if number(duration) else duration, b"", labels):
                 self._time(time_metric(entry), labels, end)
 
     def profile(self, groups: list[bytes]) -> None:
@@ -281,26 +274,24 @@ class _Reader:
 
     def unknown(self, groups: list[bytes]) -> None:
         """What the registry does not know: a number has a unit, a decimal point, or few digits."""
+        if says_no_value(groups[0] if groups else b""):
+            return
         for group in groups:
-            text, asterisk, unit = group.partition(b"*")
-            parsed = number(text)
-            if parsed is None:
-                if asterisk:
-                    self.problems.append(f"{_shown(text)} is not a number")
-            elif asterisk or b"." in text or len(text.strip()) <= _DIGITS_OF_A_NUMBER:
+            parsed, unit = _split(group)
+            if b"*" in group:
+                if parsed is None:
+                    self.problems.append(f"{_shown(group.partition(b'*')[0])} is not a number")
+                else:
+                    self._raw(parsed, unit)
+            elif parsed and (b"." in group or (not unit and len(group.strip()) <= _DIGITS_OF_A_NUMBER)):
                 self._raw(parsed, unit)
 
     def _number(self, group: bytes, stamp: bytes, labels: Labels | None = None) -> bool:
         """Add a number under the metric that its unit decides; return whether it is one."""
-        text, _, unit_text = group.partition(b"*")
-        parsed = number(text)
+        parsed, unit_text = _split(group)
         unit = unit_of(unit_text)
-        if parsed is None and not unit_text and (joined := _UNIT_JOINED.fullmatch(group)):
-            # Some gateways strip the asterisk.
-            parsed, unit_text = number(joined[1]), joined[2]
-            unit = unit_of(unit_text)
         if parsed is None:
-            self.problems.append(f"{_shown(text)} is not a number")
+            self.problems.append(f"{_shown(group.partition(b'*')[0])} is not a number")
             return False
         for entry in self._found.entries:
             if unit and entry.metric and unit.base in entry.units.split("|"):
@@ -314,11 +305,8 @@ class _Reader:
     def _add(self, entry: Entry, parsed: Number, unit: Unit, sent: str, labels: Labels | None = None) -> None:
         raw = parsed.in_base(NO_UNIT)
         value = parsed.in_base(unit)
-        is_register = entry.kind in _REGISTERS and unit.base in _REGISTER_UNITS
         labels = self._found.label(entry) if labels is None else labels
-        self.readings.append(
-            Reading(entry.name(unit.base), labels, value, sent, raw, is_register=is_register)
-        )
+        self.readings.append(Reading(entry.name(unit.base), labels, value, sent, raw))
 
     def _raw(self, parsed: Number, unit: bytes) -> None:
         value = parsed.in_base(NO_UNIT)
@@ -339,6 +327,16 @@ class _Reader:
         self.readings.append(Reading(entry.metric + "_info", labels, 1.0, is_number=False))
 
 
+def _split(group: bytes) -> tuple[Number | None, bytes]:
+    """Return the number in a group, None if it holds none, and its unit as sent."""
+    text, asterisk, unit = group.partition(b"*")
+    parsed = number(text)
+    if parsed is None and not asterisk and (joined := _UNIT_JOINED.fullmatch(group)) and unit_of(joined[2]):
+        # Some gateways strip the asterisk.
+        return number(joined[1]), joined[2]
+    return parsed, unit
+
+
 def _shown(text: bytes) -> str:
     shown = text[:_LONGEST_SHOWN].decode("latin-1")
     return repr(shown) + ("..." if len(text) > _LONGEST_SHOWN else "")
@@ -350,8 +348,6 @@ _POWERS: Final = tuple(10**exponent for exponent in range(5))
 _HOURLY_VALUE: Final = 6
 _PEAKS_HEADER: Final = 3
 _SIMPLE_KINDS: Final = {Kind.COUNTER, Kind.GAUGE}
-_REGISTERS: Final = {Kind.COUNTER, Kind.HOURLY}
-_REGISTER_UNITS: Final = {"joules", "varh", "cubic_meters"}
 
 _READERS: Final[dict[Kind, Callable[[_Reader, list[bytes]], None]]] = {
     Kind.COUNTER: _Reader.value,

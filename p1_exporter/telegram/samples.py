@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.telegram.obis import UNKNOWN_DEVICE, Kind, find
+from p1_exporter.telegram.obis import DEVICES, UNKNOWN_DEVICE, Kind, find
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +116,7 @@ def _devices(lines: Sequence[Line]) -> dict[str, str]:
         _channel(line.obis): dict(reading.labels)["type"]
         for line in lines
         for reading in line.readings
-        if reading.name == DEVICE_INFO and not dict(reading.labels)["type"].isdigit()
+        if reading.name == DEVICE_INFO and dict(reading.labels)["type"] in DEVICES.values()
     }
 
 

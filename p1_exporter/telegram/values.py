@@ -57,7 +57,7 @@ _UNITS: Final = {
     "min": Unit("seconds", 60),
     "m3": Unit("cubic_meters"),
     "m\u00b3": Unit("cubic_meters"),  # one byte, B3h
-    "m\u00c2\u00b3": Unit("cubic_meters"),  # the same in UTF-8, read byte by byte
+    "m\u00e2\u00b3": Unit("cubic_meters"),  # the same in UTF-8, read byte by byte and in lower case
     "dm3": Unit("cubic_meters", 1, 1000),
     "l": Unit("cubic_meters", 1, 1000),
     "m3/h": Unit("cubic_meters_per_hour"),

@@ -43,11 +43,17 @@ def cut(telegram: bytes, rng: random.Random) -> bytes:
 class Damaged(NamedTuple):
     """A stream of telegrams on a bad line."""
 
-    data: bytes
+    telegrams: list[bytes]
+    """What came of each; perhaps nothing."""
     intact: int
     """How many telegrams are as they were sent."""
     valid: int
     """How many an exporter must accept: those, and the damaged ones that are valid all the same."""
+
+    @property
+    def data(self) -> bytes:
+        """All of it."""
+        return b"".join(self.telegrams)
 
 
 def damage(
@@ -59,12 +65,14 @@ def damage(
     """Damage half of the telegrams, chosen at random, so that there are runs of damaged ones and of good ones."""
     rng = random.Random(seed)
     chosen = set(rng.sample(range(len(telegrams)), len(telegrams) // 2))
-    sent = [harm(telegram, rng) if number in chosen else telegram for number, telegram in enumerate(telegrams)]
+    sent = [
+        harm(telegram, rng) if number in chosen else telegram for number, telegram in enumerate(telegrams)
+    ]
     valid = sum(
         number not in chosen or still_valid(telegram, came)
         for number, (telegram, came) in enumerate(zip(telegrams, sent, strict=True))
     )
-    return Damaged(b"".join(sent), len(telegrams) - len(chosen), valid)
+    return Damaged(sent, len(telegrams) - len(chosen), valid)
 
 
 def verifies(telegram: bytes, came: bytes) -> bool:

@@ -43,7 +43,9 @@ def run_command(*arguments: str, data: bytes = b"", **options: Any) -> subproces
         env=environment(),
         **options,
     )
-    return subprocess.CompletedProcess(ended.args, ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+    return subprocess.CompletedProcess(
+        ended.args, ended.returncode, ended.stdout.decode(), ended.stderr.decode()
+    )
 
 
 class Exporter:
@@ -72,7 +74,7 @@ class Exporter:
         self._events: list[Event] = []
         self._ended = False
         self._changed = threading.Condition()
-        self._reader = threading.Thread(target=self._read)
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:

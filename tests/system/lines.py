@@ -59,7 +59,7 @@ class Feeder:
         self.last_byte = 0.0
         """When the last telegram was over, in seconds of `time.monotonic()`."""
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(terminal, telegrams, interval))
+        self._thread = threading.Thread(target=self._run, args=(terminal, telegrams, interval), daemon=True)
         self._thread.start()
 
     def _run(self, terminal: Terminal, telegrams: Iterable[bytes], interval: float) -> None:
@@ -93,17 +93,18 @@ class SerialServer:
         self.url = "socket://{}:{}".format(*self._listener.getsockname())
 
     def send(self, data: bytes, pause: float = 0.0, piece: int = 8192) -> None:
-        """Send bytes as fast as they are taken, or with pauses between pieces of them."""
+        """Send bytes as fast as they are taken, or with pauses between pieces; to a client that has gone, nothing."""
         if self._client is None:
             self._client, _ = self._listener.accept()
             self._client.settimeout(PATIENCE)
-        for start in range(0, len(data), piece):
-            self._client.sendall(data[start : start + piece])
-            time.sleep(pause)
+        with contextlib.suppress(ConnectionError):
+            for start in range(0, len(data), piece):
+                self._client.sendall(data[start : start + piece])
+                time.sleep(pause)
 
     def send_meanwhile(self, data: bytes, pause: float, piece: int) -> None:
         """Begin to send bytes, as `send` does, in a thread of its own."""
-        thread = threading.Thread(target=self.send, args=(data, pause, piece))
+        thread = threading.Thread(target=self.send, args=(data, pause, piece), daemon=True)
         self._threads.append(thread)
         thread.start()
 

@@ -54,20 +54,21 @@ class Prometheus:
             stdout=subprocess.DEVNULL,
             stderr=self._log,
         )
-        self._url = f"http://{self._listening()}"
+        self._url = ""
 
-    def _listening(self) -> str:
-        """Wait until it says where it listens."""
+    def wait_until_ready(self) -> None:
+        """Wait until it says that it is ready, and remember where it listens."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self.process.poll() is None:
             self._log.seek(0)
-            for line in self._log.readlines():
-                event = json.loads(line) if line.endswith("\n") else {}
-                if event.get("msg") == "Listening on" and event.get("component") == "web":
-                    return str(event["address"])
-            time.sleep(_POLL_SECONDS)  # it writes to a file, for a pipe that is not read would fill up
+            events = [json.loads(line) for line in self._log.readlines() if line.endswith("\n")]
+            if any(event.get("msg", "").startswith("Server is ready") for event in events):
+                (address,) = (event["address"] for event in events if event.get("msg") == "Listening on")
+                self._url = f"http://{address}"
+                return
+            time.sleep(_POLL_SECONDS)  # it writes to a file: a pipe that nobody reads would fill up
         self._log.seek(0)
-        raise AssertionError(f"Prometheus does not listen: {self._log.read()}")
+        raise AssertionError(f"Prometheus is not ready: {self._log.read()}")
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Return what its HTTP API answers to an instant query, now."""
@@ -78,7 +79,9 @@ class Prometheus:
 
     def instant(self, job: str) -> dict[Series, float]:
         """Return the series of a job and their values now."""
-        return {_series(found["metric"]): float(found["value"][1]) for found in self.query(f'{{job="{job}"}}')}
+        return {
+            _series(found["metric"]): float(found["value"][1]) for found in self.query(f'{{job="{job}"}}')
+        }
 
     def history(self, job: str, duration: str) -> list[dict[Series, float]]:
         """Return every scrape of a job that it has kept, the oldest first."""
@@ -117,7 +120,7 @@ class TextOnly:
 
     def __init__(self, url: str) -> None:
         class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 - the name that http.server looks for
+            def do_GET(self) -> None:
                 request = urllib.request.Request(url, headers={"Accept": "text/plain;version=0.0.4"})  # noqa: S310 - of our own program
                 with urllib.request.urlopen(request, timeout=PATIENCE) as response:  # noqa: S310 - as above
                     body = response.read()
@@ -130,7 +133,9 @@ class TextOnly:
                 """Keep quiet."""
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
         self._thread.start()
         self.target = "{}:{}".format(*self._server.server_address)
 

@@ -16,16 +16,39 @@ Series = tuple[str, frozenset[tuple[str, str]]]
 """Name and labels."""
 
 # Everything else that has the label `meter` is about the meter itself.
-_LINK_NAMES = frozenset(
-    "p1_up p1_telegrams_total p1_telegrams_accepted_total p1_telegram_errors_total p1_telegrams_pending "
-    "p1_telegrams_missed_total p1_received_bytes_total p1_accepted_bytes_total p1_dropped_bytes_total "
-    "p1_pending_bytes p1_telegram_interval_seconds_bucket p1_telegram_interval_seconds_count "
-    "p1_telegram_interval_seconds_sum p1_telegram_size_bytes p1_last_telegram_timestamp_seconds "
-    "p1_reachability_ratio p1_line_errors_total p1_line_errors_supported p1_damage_flipped_bits_total "
-    "p1_damage_lost_bytes_total p1_damage_inserted_bytes_total p1_link_fault p1_link_state p1_port_open "
-    "p1_port_opens_total p1_port_errors_total p1_request_line_asserted p1_meter_clock_offset_seconds "
-    "p1_port_info p1_malformed_values_total p1_obis_values_dropped_total".split()
-)
+_LINK_NAMES = {
+    "p1_up",
+    "p1_telegrams_total",
+    "p1_telegrams_accepted_total",
+    "p1_telegram_errors_total",
+    "p1_telegrams_pending",
+    "p1_telegrams_missed_total",
+    "p1_received_bytes_total",
+    "p1_accepted_bytes_total",
+    "p1_dropped_bytes_total",
+    "p1_pending_bytes",
+    "p1_telegram_interval_seconds_bucket",
+    "p1_telegram_interval_seconds_count",
+    "p1_telegram_interval_seconds_sum",
+    "p1_telegram_size_bytes",
+    "p1_last_telegram_timestamp_seconds",
+    "p1_reachability_ratio",
+    "p1_line_errors_total",
+    "p1_line_errors_supported",
+    "p1_damage_flipped_bits_total",
+    "p1_damage_lost_bytes_total",
+    "p1_damage_inserted_bytes_total",
+    "p1_link_fault",
+    "p1_link_state",
+    "p1_port_open",
+    "p1_port_opens_total",
+    "p1_port_errors_total",
+    "p1_request_line_asserted",
+    "p1_meter_clock_offset_seconds",
+    "p1_port_info",
+    "p1_malformed_values_total",
+    "p1_obis_values_dropped_total",
+}
 
 
 def series(name: str, **labels: str) -> Series:
@@ -46,7 +69,9 @@ class Scrape:
     def total(self, name: str, meter: str = "main") -> float:
         """Return the sum of all series of a meter that have this name."""
         return sum(
-            value for (known, labels), value in self.samples.items() if known == name and ("meter", meter) in labels
+            value
+            for (known, labels), value in self.samples.items()
+            if known == name and ("meter", meter) in labels
         )
 
     def state(self, meter: str = "main") -> str:
@@ -69,7 +94,9 @@ class Scrape:
     def of_link(self, meter: str = "main") -> set[Series]:
         """Return the series that say how a meter is read."""
         return {
-            (name, labels) for name, labels in self.samples if ("meter", meter) in labels and name in _LINK_NAMES
+            (name, labels)
+            for name, labels in self.samples
+            if ("meter", meter) in labels and name in _LINK_NAMES
         }
 
     @property

@@ -35,14 +35,14 @@ _PLAIN: dict[str, tuple[str, dict[str, str], int]] = {
     "0-0:96.7.21": ("p1_power_failures_total", {}, 1),
     "0-0:96.7.9": ("p1_long_power_failures_total", {}, 1),
 }
-for _phase, _number in _PHASES.items():
+for _phase, _base in _PHASES.items():
     _PLAIN |= {
-        f"1-0:{_number + 12}.32.0": ("p1_voltage_sags_total", {"phase": _phase}, 1),
-        f"1-0:{_number + 12}.36.0": ("p1_voltage_swells_total", {"phase": _phase}, 1),
-        f"1-0:{_number + 12}.7.0": ("p1_voltage_volts", {"phase": _phase}, 1),
-        f"1-0:{_number + 11}.7.0": ("p1_current_amperes", {"phase": _phase}, 1),
-        f"1-0:{_number + 1}.7.0": ("p1_phase_power_import_watts", {"phase": _phase}, 1000),
-        f"1-0:{_number + 2}.7.0": ("p1_phase_power_export_watts", {"phase": _phase}, 1000),
+        f"1-0:{_base + 12}.32.0": ("p1_voltage_sags_total", {"phase": _phase}, 1),
+        f"1-0:{_base + 12}.36.0": ("p1_voltage_swells_total", {"phase": _phase}, 1),
+        f"1-0:{_base + 12}.7.0": ("p1_voltage_volts", {"phase": _phase}, 1),
+        f"1-0:{_base + 11}.7.0": ("p1_current_amperes", {"phase": _phase}, 1),
+        f"1-0:{_base + 1}.7.0": ("p1_phase_power_import_watts", {"phase": _phase}, 1000),
+        f"1-0:{_base + 2}.7.0": ("p1_phase_power_export_watts", {"phase": _phase}, 1000),
     }
 # Serial numbers and messages, which nobody gets to see.
 _PERSONAL = {"0-0:96.1.1", "0-1:96.1.0", "0-0:96.13.0"}

@@ -5,6 +5,7 @@ Needs the Debian package prometheus, for /usr/bin/prometheus and /usr/bin/promto
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -39,12 +40,14 @@ def exporter(run: Callable[..., Exporter], terminal: Terminal) -> Exporter:
 
 @pytest.fixture
 def prometheus(exporter: Exporter, tmp_path: Path) -> Iterator[Prometheus]:
-    text = TextOnly(exporter.url)
-    server = Prometheus(tmp_path, {"openmetrics": "{}:{}".format(*exporter.address), "text": text.target})
-    server.until(lambda: all(server.instant(job).get(series("up")) == 1 for job in JOBS))
-    yield server
-    server.stop()
-    text.stop()
+    with contextlib.ExitStack() as stack:
+        text = TextOnly(exporter.url)
+        stack.callback(text.stop)
+        server = Prometheus(tmp_path, {"openmetrics": "{}:{}".format(*exporter.address), "text": text.target})
+        stack.callback(server.stop)
+        server.wait_until_ready()
+        server.until(lambda: all(server.instant(job).get(series("up")) == 1 for job in JOBS))
+        yield server
 
 
 def of_meter(samples: dict[Series, float]) -> dict[Series, float]:
@@ -79,7 +82,9 @@ def test_no_scrape_mixes_two_telegrams_or_breaks_a_law(
     wait_for(prometheus, expected(telegrams[-1]))
     known = {tuple(sorted(expected(telegram).items(), key=str)) for telegram in telegrams}
     for job in JOBS:
-        scrapes = [scrape for scrape in prometheus.history(job, "1m") if series("p1_up", meter="main") in scrape]
+        scrapes = [
+            scrape for scrape in prometheus.history(job, "1m") if series("p1_up", meter="main") in scrape
+        ]
         seen = {tuple(sorted(values.items(), key=str)) for scrape in scrapes if (values := of_meter(scrape))}
         assert seen <= known
         assert len(seen) >= 4, "too few telegrams were seen to say so"
@@ -121,10 +126,16 @@ def test_promtool_finds_nothing_to_complain_about(
 ) -> None:
     exporter = run(f"--serial.port={serial_server.url}")
     serial_server.send(b"".join(on_the_wire(model, 3)))
-    exporter.until(lambda scrape: scrape("p1_telegrams_accepted_total") >= 2 and not scrape("p1_pending_bytes"))
+    exporter.until(
+        lambda scrape: scrape("p1_telegrams_accepted_total") >= 2 and not scrape("p1_pending_bytes")
+    )
     body = exporter.body()
     assert parse(body, openmetrics=False).of_meter() == exporter.scrape().of_meter()
-    checked = subprocess.run(  # noqa: S607 - where the system keeps it
-        ["promtool", "check", "metrics"], input=body, capture_output=True, text=True, check=False
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"],  # noqa: S607 - where the system keeps it
+        input=body,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (checked.stdout, checked.stderr, checked.returncode) == ("", "", 0)
