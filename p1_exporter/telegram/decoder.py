@@ -26,8 +26,6 @@ _OBJECT: Final = re.compile(
 _GROUPS: Final = re.compile(_GROUP, re.DOTALL)
 _OBJECT_START: Final = re.compile(rb"[0-9]{1,3}-[0-9]{1,3}:[0-9A-Za-z]{1,3}\.")
 _MOST_SEEN: Final = 256
-# Header, object lines. No line ends but CR LF, which is what makes lines of the split.
-_USUAL: Final = re.compile(rb"([^\r\n]*)\r\n\r\n([^\r\n]+(?:\r\n[^\r\n]+)*)\r\n![0-9A-Fa-f]{0,4}[\r\n\0]*")
 _ENDING: Final = re.compile(rb"![0-9A-Fa-f]{0,4}[\r\n\0]*\Z")
 
 
@@ -63,16 +61,18 @@ class Decoder:
         Raises nothing, whatever the bytes.
         """
         # Nearly every telegram is a header, a blank line, object lines that are whole, and an ending.
-        usual = _USUAL.fullmatch(telegram)
-        if usual is None:
+        body = telegram[: max(telegram.rfind(b"\r\n!"), 0)]
+        header, *texts = body.split(b"\r\n")
+        usual = body.count(b"\n") == body.count(b"\r") == len(texts) > 1 and not texts[0]
+        if not usual or not _ENDING.fullmatch(telegram, len(body) + 2):
             return self._decode_slowly(_joined_lines(telegram))
-        texts = usual[2].split(b"\r\n")
+        del texts[0]
         seen = self._seen.get
         lines = [seen(text) or self._parse(text) for text in texts]
         self._forget(texts)
         if not all(lines) or self._damaged:
             return self._decode_slowly(_joined_lines(telegram))
-        return Decoded(_name(usual[1]), tuple(lines), ())  # type: ignore[arg-type]  # none is None: see above
+        return Decoded(_name(header), tuple(lines), ())  # type: ignore[arg-type]  # none is None: see above
 
     def _forget(self, texts: list[bytes]) -> None:
         """Keep of the lines seen those of the newest telegram, `texts`, when they have become many."""

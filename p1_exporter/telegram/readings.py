@@ -51,7 +51,7 @@ class Malformed(NamedTuple):
 class Line:
     """One object line of a telegram, with the lines that continue it; immutable."""
 
-    __slots__ = ("device", "malformed", "obis", "raw", "readings")
+    __slots__ = ("malformed", "obis", "raw", "readings")
 
     def __init__(
         self,
@@ -66,8 +66,11 @@ class Line:
         """The content of each group."""
         self.readings = readings
         self.malformed = malformed
-        self.device = any("{device}" in reading.name for reading in readings)
+
+    @property
+    def device(self) -> bool:
         """Whether what the readings are called depends on another line."""
+        return any("{device}" in reading.name for reading in self.readings)
 
 
 # The one shape that nearly all lines have: a code, and one number with a unit.
