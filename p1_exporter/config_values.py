@@ -33,8 +33,8 @@ _KEY_DIGITS: Final = 32
 
 
 def quoted(text: str) -> str:
-    """Return `text` as messages show it: in quotes, on one line, and never long."""
-    longest = 60
+    """Return `text` as messages show it: in quotes, on one line, and no longer than any sensible path."""
+    longest = 240
     return repr(text if len(text) <= longest else f"{text[: longest - 3]}...")
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from p1_exporter.exposition.page import page
 from p1_exporter.options import OPTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +35,3 @@ def test_the_table_of_flags_is_what_its_command_prints() -> None:
 def test_links_of_a_document_lead_to_files_of_the_project(document: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []
-
-
-def test_the_page_of_metrics_is_what_the_tables_say() -> None:
-    assert (ROOT / "docs/metrics.md").read_text() == page(), "run make docs"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from p1_exporter.link.port import Port
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("ser2net") is None, reason="ser2net is not installed"),
     # pyserial 3.5 names its thread in a way that newer versions of Python advise against.
     pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning"),
 ]
@@ -191,7 +189,6 @@ def network() -> Iterator[Network]:
     network.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("ip") is None, reason="needs root and iproute2")
 @pytest.mark.parametrize("scheme", ACCEPTERS)
 def test_a_half_open_connection_is_noticed_within_the_time_of_keep_alive(
     servers: Callable[..., Ser2net], network: Network, scheme: str
