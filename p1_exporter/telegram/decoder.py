@@ -63,8 +63,8 @@ class Decoder:
         # Nearly every telegram is a header, a blank line, object lines that are whole, and an ending.
         body = telegram[: max(telegram.rfind(b"\r\n!"), 0)]
         header, *texts = body.split(b"\r\n")
-        usual = body.count(b"\n") == body.count(b"\r") == len(texts) > 1 and not texts[0]
-        if not usual or not _ENDING.fullmatch(telegram, len(body) + 2):
+        usual = len(texts) > 1 and not texts[0] and _ENDING.fullmatch(telegram, len(body) + 2)
+        if not usual or _has_line_end(header):
             return self._decode_slowly(_joined_lines(telegram))
         del texts[0]
         seen = self._seen.get
@@ -97,13 +97,18 @@ class Decoder:
         """Return the object line `text`, None if it is none."""
         line = read_simple_line(text, self._zone)
         if line is None:
-            found = _OBJECT.fullmatch(text)
+            # Where other line ends than CR LF are in use, the line is several.
+            found = None if _has_line_end(text) else _OBJECT.fullmatch(text)
             if found is None:
                 return None
             line = read_line(text, found[1].decode(), _GROUPS.findall(found[2]), self._zone)
             self._damaged = self._damaged or bool(line.malformed)
         self._seen[text] = line
         return line
+
+
+def _has_line_end(text: bytes) -> bool:
+    return b"\n" in text or b"\r" in text
 
 
 def _name(header: bytes) -> str:
