@@ -11,6 +11,7 @@ from p1_exporter.simulator.day import Equipment, Tariffs
 from p1_exporter.simulator.encryption import KEY, encrypted
 from p1_exporter.simulator.household import Household
 from p1_exporter.telegram.crc import ARC
+from p1_exporter.telegram.parity import with_parity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +23,6 @@ BITS_A_CHARACTER: Final = 10
 MAX_SEED: Final = 2**32 - 1
 _DUTCH_TARIFFS: Final = Tariffs(day=2, first_hour=7, last_hour=23)
 _BELGIAN_TARIFFS: Final = Tariffs(day=1, first_hour=7, last_hour=22)
-_EVEN_PARITY: Final = bytes(byte | (byte.bit_count() & 1) << 7 for byte in range(128)) + bytes(
-    range(128, 256)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def wire_bytes(model: Model, household: Household, when: int) -> bytes:
     data = telegram(model, household, when)
     if model.encrypted:
         return encrypted(data, household.seed, when // model.interval)
-    return data.translate(_EVEN_PARITY) if model.character_format == "7E1" else data
+    return with_parity(data) if model.character_format == "7E1" else data
 
 
 _ALL: Final = (

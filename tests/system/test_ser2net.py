@@ -5,6 +5,7 @@ Needs ser2net 4; for the network that breaks, also iproute2 and root.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import socket
@@ -18,11 +19,14 @@ import pytest
 
 from p1_exporter.link.keep_alive import KeepAlive
 from p1_exporter.link.port import PortError, PortSettings, open_port
+from tests.system.telegrams import simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from p1_exporter.link.port import Port
+    from tests.system.exporter import Exporter
+    from tests.system.scrape import Scrape
 
 pytestmark = [
     # pyserial 3.5 names its thread in a way that newer versions of Python advise against.
@@ -143,6 +147,34 @@ def test_a_server_that_is_killed_is_noticed_at_once_and_found_again(
     with server.open() as port:
         wait_for_line(server, port)
         transmit(server, port, EVERY_BYTE)
+
+
+@pytest.mark.parametrize("scheme", ACCEPTERS)
+def test_readings_resume_and_counters_stay_when_the_server_is_killed_and_started_again(
+    run: Callable[..., Exporter], servers: Callable[..., Ser2net], scheme: str
+) -> None:
+    server = servers(scheme)
+    os.set_blocking(server.meter, False)
+    telegrams = iter(simulated("dsmr5", 600))
+    exporter = run(f"--serial.port={server.url}")
+
+    def send_until_accepted(count: int) -> Scrape:
+        until = time.monotonic() + 30
+        while (scrape := exporter.scrape())("p1_telegrams_accepted_total") < count:
+            assert time.monotonic() < until
+            with contextlib.suppress(BlockingIOError):  # nobody takes it yet: lost, as on a real line
+                os.write(server.meter, next(telegrams))
+            time.sleep(0.1)  # a telegram takes 78 ms on the line
+        return scrape
+
+    before = send_until_accepted(3)
+    server.kill()
+    exporter.until(lambda scrape: scrape("p1_port_open") == 0)
+    server.start()
+    after = send_until_accepted(int(before("p1_telegrams_accepted_total")) + 3)
+    assert after("p1_port_opens_total") == before("p1_port_opens_total") + 1
+    assert after("p1_received_bytes_total") > before("p1_received_bytes_total")
+    assert after.of_meter()
 
 
 class Network:
