@@ -45,15 +45,21 @@ MAX_TELEGRAM: Final = 11_520
 # Of how many open starts it is asked whether an embedded frame ends: enough for cut telegrams before a good one.
 _STARTS_WITH_FRAMES: Final = 8
 
-_FRAME: Final = rb"\xdb\x08"
-_SEVEN_BIT: Final = parity.SLASH + b"[" + re.escape(parity.LETTERS) + b"]{3}"
-_START: Final = re.compile(rb"/[A-Za-z]{3}|" + _FRAME + b"|" + _SEVEN_BIT)
+_FRAME_TAG: Final = 0xDB
+_FRAME_START: Final = b"\xdb\x08"
+_SLASH: Final = ord("/")
+_END_MARK: Final = ord("!")
+_BLANK_LINE: Final = b"\r\n\r\n"
+
+_PLAIN_START: Final = re.compile(rb"/[A-Za-z]{3}")
+_SEVEN_BIT_START: Final = re.compile(parity.SLASH + b"[" + re.escape(parity.LETTERS) + b"]{3}")
+_START: Final = re.compile(
+    b"|".join((_PLAIN_START.pattern, re.escape(_FRAME_START), _SEVEN_BIT_START.pattern))
+)
 # The beginning of a start, cut off by the end of what has arrived.
 _START_CUT: Final = re.compile(
     rb"(?:/[A-Za-z]{0,2}|\xdb|" + parity.SLASH + b"[" + re.escape(parity.LETTERS) + rb"]{0,2})\Z"
 )
-_PLAIN_START: Final = re.compile(rb"/[A-Za-z]{3}")
-_SEVEN_BIT_START: Final = re.compile(_SEVEN_BIT)
 _POINT_SIZE: Final = 4
 _ENDING: Final = re.compile(rb"!([0-9A-Fa-f]{0,4})")
 _USUAL_ENDING: Final = re.compile(rb"!([0-9A-Fa-f]{4})\r\n")
@@ -459,10 +465,3 @@ class Framer:
         if self._text is not self._wire:
             del self._text[:count]
         self._base += count
-
-
-_FRAME_TAG: Final = 0xDB
-_FRAME_START: Final = b"\xdb\x08"
-_SLASH: Final = ord("/")
-_BLANK_LINE: Final = b"\r\n\r\n"
-_END_MARK: Final = ord("!")
