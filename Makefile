@@ -31,7 +31,7 @@ $(VENV)/run.stamp: pyproject.toml
 	    || { echo 'p1-exporter needs Python 3.11 or newer: $(PYTHON) is older. Try: make PYTHON=python3.11 $(MAKECMDGOALS)' >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	    || { echo 'No virtual environment could be made. On Debian and Raspberry Pi OS: sudo apt install python3-venv' >&2; exit 2; }
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install --quiet --editable '.[doctor]'
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp

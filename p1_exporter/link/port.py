@@ -16,6 +16,8 @@ from p1_exporter.link.waker import Waker
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from p1_exporter.link.counters import Counters, Mark
+
 # What a port can fail from: the values of the label of p1_port_errors_total.
 Reason = Literal[
     "missing", "busy", "forbidden", "settings", "vanished", "refused", "timeout", "closed", "other"
@@ -86,11 +88,13 @@ class Chunk:
 
     Attributes:
         time: arrival of the first byte, in seconds of `time.monotonic()`.
-        data: at least one byte, at most READ_LIMIT.
+        data: at least one byte, at most READ_LIMIT; without the escapes that carry marks.
+        marks: which bytes of `data` arrived in error, in order.
     """
 
     time: float
     data: bytes
+    marks: tuple[Mark, ...] = ()
 
 
 class Port(ABC):
@@ -139,6 +143,10 @@ class Port(ABC):
             self._closed = True
             self._close()
             self._waker.close()
+
+    def counters(self) -> Counters | None:
+        """Return what the driver has counted since the port was opened; None where it counts nothing."""
+        return None
 
     @abstractmethod
     def _read(self, timeout: float) -> Chunk | None:
