@@ -34,6 +34,7 @@ class MeterConfig:
     port: str | None  # device path or URL; None: find it
     baudrate: int | None  # None: find it
     request_line: str  # none, rts, dtr, or gpio:N
+    request_interval: float | None  # seconds; None: the line is held
     time_zone: str  # a name that zoneinfo knows
     key_file: Path | None
     check_tag: bool  # of encrypted telegrams
@@ -124,7 +125,7 @@ def _check_claims(
     config: Config, settings: Mapping[str, Setting], by_meter: Sequence[Mapping[str, Setting]]
 ) -> None:
     """Refuse what two meters, or a meter and the web server, cannot both have."""
-    names, ports, addresses = [], [], []
+    names, ports, gpios, addresses = [], [], [], []
     web = _BY_NAME["web.listen-address"]
     web_origin = settings[web.name].origin if web.name in settings else f"{web.flag} (default)"
     if not config.systemd_socket:
@@ -137,10 +138,13 @@ def _check_claims(
             # One adapter has several paths: links in /dev/serial and the device itself.
             port = meter.port if "://" in meter.port else os.path.realpath(meter.port)
             ports.append(_Claim(port, given["serial.port"].origin))
+        if meter.request_line.startswith("gpio:"):
+            gpios.append(_Claim(meter.request_line, given["serial.request-line"].origin))
         if meter.share_listen_address:
             addresses.append(_Claim(meter.share_listen_address, given["share.listen-address"].origin))
     _check_once(names, "Meters must differ in more than upper and lower case, - and _. Choose another name.")
     _check_once(ports, "Only one meter can be read from a port. Give this one another port.")
+    _check_once(gpios, "Only one meter can be asked by a GPIO. Give this one another GPIO.")
     _check_once(
         # The system finds a free port for each 0.
         (claim for claim in addresses if not claim.thing.endswith(":0")),

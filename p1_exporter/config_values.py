@@ -14,6 +14,8 @@ import zoneinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from p1_exporter.link.request import REQUEST_INTERVALS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -145,6 +147,18 @@ def request_line(text: str) -> str:
             f"(0 to {_HIGHEST_HEADER_GPIO}, not the number of the pin), for example gpio:4."
         )
     return f"gpio:{int(gpio[1])}"
+
+
+def request_interval(text: str) -> float:
+    """Parse the seconds between telegrams that are asked for: `60` or `60s`."""
+    match = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]{1,3})?) ?s?", text)
+    shortest, longest = REQUEST_INTERVALS
+    if match is None or not shortest <= float(match[1]) <= longest:
+        raise ValueError(
+            f"{quoted(text)} is no interval between telegrams: give seconds, {shortest:g} to {longest:g}, for "
+            "example 60."
+        )
+    return float(match[1])
 
 
 def meter_name(text: str) -> str:

@@ -6,10 +6,11 @@ and no lock is held while anything is parsed or rendered.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -18,8 +19,9 @@ import structlog
 
 from p1_exporter.errors import UserError
 from p1_exporter.link.backoff import Backoff
-from p1_exporter.link.port import EndOfInput, Port, PortError, PortSettings, open_port
+from p1_exporter.link.port import Chunk, EndOfInput, Port, PortError, PortSettings, open_port
 from p1_exporter.link.record import LinkRecord, LinkSnapshot, PortInfo
+from p1_exporter.link.request import Demand
 from p1_exporter.telegram.acceptance import objection
 from p1_exporter.telegram.decoder import Decoded, Decoder
 from p1_exporter.telegram.events import Event, Noise, Reason, Rejection, Telegram
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 SILENCE_SECONDS: Final = 5.0
 """After so long without a byte, a telegram that has begun will not be finished."""
+
+_CUT: Final = ("truncated", "crc")
+"""What a telegram is rejected for that was cut at either end."""
 
 _TICK_SECONDS: Final = 1.0
 _HEARTBEAT_SECONDS: Final = 60.0
@@ -101,12 +106,15 @@ class Meter:
         self._arrivals: deque[tuple[int, float]] = deque()
         self._stream = 0
         self._last_byte = 0.0
+        self._last_count = 0.0
         self._trouble = ""
         self._why_rejected = ""
         self._stopping = False
         self._reopening = False
         self._wake = threading.Event()
         self._port: Port | None = None
+        self._demand: Demand | None = None
+        """None where there is no request line."""
         self._heartbeat = time.monotonic()
         self.snapshot = self._snapshot()
         """What is known now; replaced, never changed."""
@@ -186,20 +194,59 @@ class Meter:
 
     def _read(self, port: Port, backoff: Backoff) -> None:
         while not (self._stopping or self._reopening):
-            chunk = port.read(_TICK_SECONDS)
+            chunk = port.read(self._patience())
             if chunk is not None:
                 # Not earlier: a busy serial server accepts every client, only to close the connection.
                 backoff.reset()
-                self._received(chunk.data, chunk.time)
+                self._received(chunk)
             elif self._framer.pending_bytes and time.monotonic() - self._last_byte >= SILENCE_SECONDS:
                 self._decided(self._framer.silence())
+            self._ask(port)
+            self._count(port)
             self._publish()
+
+    def _patience(self) -> float:
+        """Return how long to wait for bytes: no longer than until the request line is to be raised."""
+        due = self._demand.due if self._demand else math.inf
+        return min(_TICK_SECONDS, max(0.0, due - time.monotonic()))
+
+    def _ask(self, port: Port) -> None:
+        """Raise or release the request line, if it is time."""
+        demand, now = self._demand, time.monotonic()
+        if demand is None or demand.wanted(now, arriving=self._framer.pending) == demand.raised:
+            return
+        if not demand.raised:
+            # What was cut when the line was released does not go on.
+            self._decided(self._framer.silence())
+        port.request(not demand.raised)
+        demand.switched(now)
+        self._record.requested(asserted=demand.raised)
+
+    def _count(self, port: Port) -> None:
+        """Ask what the driver counted, once a second; but go on asking until no byte waits, to see what others took."""
+        now = time.monotonic()
+        if now - self._last_count >= _TICK_SECONDS:
+            counters = port.counters()
+            # Asked last: what was counted before and is not read yet is waiting.
+            waiting = port.bytes_waiting()
+            self._record.counted(counters, waiting)
+            if not waiting:
+                self._last_count = now
 
     def _opened(self, port: Port) -> None:
         self._port = port
         settings = self._settings.port
-        info = PortInfo(settings.url, port.driver, port.baudrate, port.format, port.request_line)
-        self._record.port_opened(info, request_asserted=port.request_asserted)
+        info = replace(
+            _port_info(self._settings), driver=port.driver, baudrate=port.baudrate, format=port.format
+        )
+        asks = port.request_asserted is not None
+        self._demand = Demand(time.monotonic(), settings.request_interval) if asks else None
+        self._record.port_opened(
+            info,
+            request_asserted=port.request_asserted,
+            line_errors_supported=port.line_errors_supported,
+            counters=port.counters(),
+        )
         self._trouble = ""
         reason = {"reason": self._settings.port_reason} if self._settings.port_reason else {}
         self._log.info("port open", port=settings.url, driver=port.driver, baudrate=port.baudrate, **reason)
@@ -226,7 +273,8 @@ class Meter:
 
     # What arrives.
 
-    def _received(self, data: bytes, now: float) -> None:
+    def _received(self, chunk: Chunk) -> None:
+        data, now = chunk.data, chunk.time
         if self._framer.pending_bytes and now - self._last_byte >= SILENCE_SECONDS:
             self._decided(self._framer.silence())
         self._last_byte = now
@@ -236,12 +284,12 @@ class Meter:
         if not self._arrivals or now - self._arrivals[-1][1] > _TIME_RESOLUTION:
             self._arrivals.append((self._stream, now))
         self._stream += len(data)
-        self._record.received(len(data), now)
+        self._record.received(len(data), now, chunk.marks)
         self._decided(self._framer.receive(data))
         # What arrived before the first undecided byte is not asked for any more.
         self._arrived(self._stream - self._framer.pending_bytes)
         offset = self._framer.pending_offset
-        if offset is not None:
+        if offset is not None and not self._may_be_cut:
             self._record.begun(offset, self._arrived(offset))
 
     def _arrived(self, offset: int) -> float:
@@ -250,6 +298,11 @@ class Meter:
         while len(arrivals) > 1 and arrivals[1][0] <= offset:
             arrivals.popleft()
         return arrivals[0][1]
+
+    @property
+    def _may_be_cut(self) -> bool:
+        """Whether the telegram that is arriving may be cut by the request line: it counts only if it is whole."""
+        return self._demand is not None and self._demand.may_be_cut
 
     def _decided(self, events: list[Event]) -> None:
         for event in events:
@@ -263,6 +316,12 @@ class Meter:
                 self._judge(event, began)
 
     def _rejected(self, event: Telegram | Rejection, began: float, reason: Reason, why: str = "") -> None:
+        forgiven = self._may_be_cut and reason in _CUT
+        if self._demand is not None:
+            self._demand.decided(forgiven=forgiven)
+        if forgiven:
+            self._record.noise(event.size)
+            return
         self._record.rejected(event.offset, event.size, began, reason)
         if reason == "decrypt" and why != self._why_rejected:
             self._why_rejected = why
@@ -282,6 +341,8 @@ class Meter:
         elif event.checksum == "absent" and not self._plausible(telegram, began):
             self._rejected(event, began, "implausible")
         else:
+            if self._demand is not None:
+                self._demand.decided(forgiven=False)
             self._record.accepted(event.offset, event.size, began, wall)
             # Only a telegram with very many values can have more than are kept.
             many = sum(len(line.readings) for line in decoded.lines) > MAX_OBIS_VALUES
@@ -303,13 +364,19 @@ class Meter:
         self.snapshot = self._snapshot()
 
     def _snapshot(self) -> MeterSnapshot:
-        link = self._record.snapshot(pending_bytes=self._framer.pending_bytes, pending=self._framer.pending)
+        pending = self._framer.pending and not self._may_be_cut
+        link = self._record.snapshot(pending_bytes=self._framer.pending_bytes, pending=pending)
         return MeterSnapshot(self.name, link, self._telegram)
 
 
 def _port_info(settings: MeterSettings) -> PortInfo:
     port = settings.port
-    return PortInfo(port.url, baudrate=port.initial_baudrate, request_line=port.request_line)
+    return PortInfo(
+        port.url,
+        baudrate=port.initial_baudrate,
+        request_line=port.request_line,
+        request_interval=port.request_interval,
+    )
 
 
 def _meter_time(decoded: Decoded) -> float | None:

@@ -145,6 +145,15 @@ OPTIONS: Final = (
         per_meter=True,
     ),
     Option(
+        "serial.request-interval",
+        "request_interval",
+        parse.request_interval,
+        None,
+        "SECONDS",
+        "Seconds between telegrams; the request line is released in between. Without it the line is held.",
+        per_meter=True,
+    ),
+    Option(
         "meter.name",
         "name",
         parse.meter_name,

@@ -72,7 +72,7 @@ def _meter_settings(meter: MeterConfig, config: Config, environ: Mapping[str, st
     url, reason = (
         (meter.port, "") if meter.port else default_port() or (_FALLBACK_PORT, "no serial port was found")
     )
-    port = PortSettings(url, meter.baudrate, meter.request_line)
+    port = PortSettings(url, meter.baudrate, meter.request_line, meter.request_interval)
     check_settings(port)
     return MeterSettings(
         name=meter.name,

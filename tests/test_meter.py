@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from p1_exporter.link.backoff import Backoff
 from p1_exporter.link.port import Chunk, EndOfInput, Port, PortError, PortSettings
 from p1_exporter.link.record import PORT_REASONS, LinkSnapshot, PortInfo
+from p1_exporter.link.request import ControlLine
 from p1_exporter.meter import Meter, MeterSettings
 from p1_exporter.simulator.encryption import KEY
 from p1_exporter.simulator.models import MODELS, wire_bytes
@@ -69,12 +70,14 @@ class Clock:
 class ScriptedPort(Port):
     def __init__(self, stage: Stage, port: PortSettings, steps: list[Step]) -> None:
         super().__init__(port, "scripted")
-        self.request_asserted = None if port.request_line == "none" else True
+        self._request = None if port.request_line == "none" else ControlLine(stage.switch)
+        self.request(asserted=True)
         self.steps = steps
         self._stage = stage
 
-    def _read(self, _timeout: float) -> Chunk | None:
+    def _read(self, timeout: float) -> Chunk | None:
         self._stage.watch()
+        self._stage.timeouts.append(timeout)
         if not self.steps:
             self._stage.finished.set()
             self._waker.wait(60)
@@ -125,6 +128,9 @@ class Stage:
         self.patient = patient
         self.opened: list[PortSettings] = []
         self.closed = 0
+        self.switched: list[tuple[float, bool]] = []
+        """When the request line was raised and when it was released."""
+        self.timeouts: list[float] = []
         self.waits: list[float] = []
         self.seen: list[LinkSnapshot] = []
         self.finished = threading.Event()
@@ -154,6 +160,9 @@ class Stage:
             raise session
         self._port = ScriptedPort(self, port, [*session])
         return self._port
+
+    def switch(self, asserted: bool) -> None:  # noqa: FBT001 - as a request line calls it
+        self.switched.append((self.clock.now, asserted))
 
     def watch(self) -> None:
         self.seen.append(self.meter.snapshot.link)
@@ -210,9 +219,10 @@ def playing(
     of: MeterSettings = SETTINGS,
     share: ShareServer | None = None,
     patient: bool = False,
+    stage: Stage | None = None,
 ) -> Iterator[Stage]:
-    """Run a meter to the end of the script; the last session stays open."""
-    stage = Stage(list(sessions), patient=patient)
+    """Run a meter to the end of the script; the last session stays open. Or of what `stage` has for it."""
+    stage = stage or Stage(list(sessions), patient=patient)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("p1_exporter.meter.time", stage.clock)
         patch.setattr("p1_exporter.meter.open_port", stage.open)

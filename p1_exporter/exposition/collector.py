@@ -108,6 +108,8 @@ def _link_values(link: LinkSnapshot, now: float) -> dict[str, Mapping[str, float
         "p1_telegram_size_bytes": {"": link.telegram_size},
         "p1_last_telegram_timestamp_seconds": {"": link.last_accepted_wall},
         "p1_reachability_ratio": {"": link.reachability},
+        "p1_line_errors_total": dict(link.line_errors),
+        "p1_line_errors_supported": {error: float(can) for error, can in link.line_errors_supported.items()},
         "p1_link_state": {name: float(name == state) for name in STATES},
         "p1_port_open": {"": float(link.port_open)},
         "p1_port_opens_total": {"": link.port_opens},

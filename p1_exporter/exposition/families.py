@@ -58,6 +58,13 @@ _LINK: Final = (
     ("p1_telegram_size_bytes", "gauge", "", "Size of the last accepted telegram."),
     ("p1_last_telegram_timestamp_seconds", "gauge", "", "When the last telegram was accepted."),
     ("p1_reachability_ratio", "gauge", "", "Of the last 64 expected telegrams, the share accepted."),
+    (
+        "p1_line_errors_total",
+        "counter",
+        "error",
+        "Errors of the line that the UART saw; absent where the driver cannot tell.",
+    ),
+    ("p1_line_errors_supported", "gauge", "error", "Whether the driver can tell errors of this kind."),
     ("p1_link_state", "stateset", "p1_link_state", "State of the link."),
     ("p1_port_open", "gauge", "", "Whether the port is open."),
     ("p1_port_opens_total", "counter", "", "How often the port was opened."),

@@ -32,9 +32,13 @@ class DescriptorPort(Port):
             return None
         hung_up = bool(events[self._descriptor] & (select.POLLERR | select.POLLHUP))
         if not hung_up:
-            self._waker.wait(GATHER_SECONDS)
+            self._waker.wait(self._gather_seconds())
         data = self._receive(hung_up=hung_up)
         return Chunk(first_byte, data) if data else None
+
+    def _gather_seconds(self) -> float:
+        """How long a burst may gather before it is read."""
+        return GATHER_SECONDS
 
     @abstractmethod
     def _receive(self, *, hung_up: bool) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING, Literal, Self
 from p1_exporter.errors import P1Error, UserError
 from p1_exporter.link.address import SCHEMES, recording, tcp_address
 from p1_exporter.link.keep_alive import KEEP_ALIVE, KeepAlive
+from p1_exporter.link.request import check_request
 from p1_exporter.link.waker import Waker
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from p1_exporter.link.counters import Counters, Mark
+    from p1_exporter.link.counters import Counters, LineError, Mark
+    from p1_exporter.link.request import RequestLine
 
 # What a port can fail from: the values of the label of p1_port_errors_total.
 Reason = Literal[
@@ -63,12 +64,14 @@ class PortSettings:
     Attributes:
         url: a device path, or a URL with one of the schemes socket, rfc2217, file, simulate.
         baudrate: of the meter; None finds it out.
-        request_line: what asks the meter for data: none, rts, dtr or gpio:N.
+        request_line: what asks the meter for data: none, rts, dtr or gpio:N, with the BCM number N.
+        request_interval: seconds between telegrams, with the request line released in between; None holds it.
     """
 
     url: str
     baudrate: int | None = None
     request_line: str = "none"
+    request_interval: float | None = None
 
     @property
     def scheme(self) -> str | None:
@@ -106,7 +109,7 @@ class Port(ABC):
         baudrate: of the line; nominal where this program has no say in it, as behind a TCP socket.
         format: character format, such as 8N1.
         request_line: as in the settings.
-        request_asserted: whether data is being requested; None where nobody asks.
+        line_errors_supported: the errors of the line that the driver can tell, by counting or marking them.
     """
 
     def __init__(self, settings: PortSettings, driver: str) -> None:
@@ -114,10 +117,30 @@ class Port(ABC):
         self.baudrate = settings.initial_baudrate
         self.format = FORMAT
         self.request_line = settings.request_line
-        self.request_asserted: bool | None = None
+        self._request: RequestLine | None = None
+        self.line_errors_supported: frozenset[LineError] = frozenset()
         self.url = settings.url
         self._waker = Waker()
         self._closed = False
+
+    @property
+    def request_asserted(self) -> bool | None:
+        """Whether data is being requested; None where there is no request line."""
+        return None if self._request is None else self._request.asserted
+
+    def request(self, asserted: bool) -> None:  # noqa: FBT001 - the one thing that a request can be
+        """Raise the request line, or release it. Does nothing where there is none.
+
+        Raises:
+            PortError: it cannot be switched, or the port was closed.
+        """
+        self._expect_open()
+        if self._request is None:
+            return
+        if asserted:
+            self._request.raise_line()
+        else:
+            self._request.release()
 
     def read(self, timeout: float) -> Chunk | None:
         """Wait up to `timeout` seconds for a first byte, let a burst gather, return what is there.
@@ -129,8 +152,7 @@ class Port(ABC):
             PortError: the device vanished, the connection broke, or the port was closed.
             EndOfInput: the recording has been read to its end.
         """
-        if self._closed:
-            raise PortError("closed", f"{self.url}: was closed by this program.")
+        self._expect_open()
         return self._read(timeout)
 
     def wake(self) -> None:
@@ -141,12 +163,30 @@ class Port(ABC):
         """Release the request line and the port. May be called more than once."""
         if not self._closed:
             self._closed = True
+            if self._request is not None:
+                self._request.close()
             self._close()
             self._waker.close()
 
     def counters(self) -> Counters | None:
         """Return what the driver has counted since the port was opened; None where it counts nothing."""
         return None
+
+    def bytes_waiting(self) -> int | None:
+        """Return how many received bytes wait to be read; None where that is not known."""
+        return None
+
+    def set_baudrate(self, baudrate: int) -> bool:  # noqa: ARG002 - for the ports that have a speed to set
+        """Listen at another baud rate from now on, if that is in this program's hands.
+
+        Returns:
+            False where it is not, or is refused: the rate is what it was.
+        """
+        return False
+
+    def _expect_open(self) -> None:
+        if self._closed:
+            raise PortError("closed", f"{self.url}: was closed by this program.")
 
     @abstractmethod
     def _read(self, timeout: float) -> Chunk | None:
@@ -169,14 +209,14 @@ def check_settings(settings: PortSettings) -> None:
     """Find what can never work, however often it is tried. Opens nothing.
 
     Raises:
-        UserError: unknown scheme, incomplete URL, a directory, a baud rate or request line that no port has.
+        UserError: unknown scheme, incomplete URL, a directory, a baud rate, request line or interval that no port has.
     """
     if settings.baudrate is not None and settings.baudrate not in BAUDRATES:
         raise UserError(
             f"baudrate {settings.baudrate} of {settings.url!r}: must be {BAUDRATES[0]} to {BAUDRATES[-1]}; "
             "meters use 9600 or 115200, and auto finds out which."
         )
-    _check_request_line(settings)
+    check_request(settings)
     match settings.scheme:
         case None:
             _check_path(settings.url, settings.url)
@@ -193,7 +233,9 @@ def check_settings(settings: PortSettings) -> None:
 
 
 def open_port(settings: PortSettings, keep_alive: KeepAlive = KEEP_ALIVE) -> Port:
-    """Open what the settings name. Links such as those in /dev/serial/by-id are followed anew each time.
+    """Open what the settings name, then raise its request line, if it has one.
+
+    Links such as those in /dev/serial/by-id are followed anew each time.
 
     Args:
         settings: what to open.
@@ -203,7 +245,18 @@ def open_port(settings: PortSettings, keep_alive: KeepAlive = KEEP_ALIVE) -> Por
         PortError: it cannot be opened now; worth another attempt.
         UserError: it can never be opened (see `check_settings`).
     """
-    _check_request_line(settings)
+    check_request(settings)
+    port = _opened(settings, keep_alive)
+    try:
+        # Only now: a meter that sends before the port has its settings sends in vain.
+        port.request(asserted=True)
+    except BaseException:
+        port.close()
+        raise
+    return port
+
+
+def _opened(settings: PortSettings, keep_alive: KeepAlive) -> Port:
     # Each kind is loaded where it is used: most programs use one, and pyserial is only for two of them.
     match settings.scheme:
         case None:
@@ -228,18 +281,6 @@ def open_port(settings: PortSettings, keep_alive: KeepAlive = KEEP_ALIVE) -> Por
             return open_simulated(settings)
         case _:
             raise _unknown_scheme(settings.url)
-
-
-def _check_request_line(settings: PortSettings) -> None:
-    line = settings.request_line
-    if re.fullmatch(r"gpio:\d{1,3}", line, re.ASCII):
-        raise UserError(f"request line {line}: not available yet. Wire it to rts or dtr, or use none.")
-    if line not in ("none", "rts", "dtr"):
-        raise UserError(f"request line {line!r}: must be none, rts, dtr or gpio:N.")
-    if line != "none" and settings.scheme not in (None, "rfc2217"):
-        raise UserError(
-            f"request line {line} of {settings.url!r}: only serial ports and rfc2217:// have one; use none."
-        )
 
 
 def _check_path(url: str, path: str) -> None:

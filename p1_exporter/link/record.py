@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from math import floor
 from typing import TYPE_CHECKING, Final, get_args
 
+from p1_exporter.link.line_record import LineRecord
 from p1_exporter.link.port import Reason as PortReason
+from p1_exporter.link.request import ASK_SECONDS
 from p1_exporter.telegram.events import REASONS, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from p1_exporter.link.counters import Counters, LineError, Mark
 
 INTERVAL_BUCKETS: Final = (0.5, 0.9, 1.1, 1.5, 2.5, 5.0, 9.0, 11.0, 15.0, 25.0, 60.0, 300.0)
 """Upper bounds of the interval histogram, in seconds."""
@@ -39,6 +43,8 @@ class PortInfo:
     baudrate: int = 0
     format: str = "8N1"
     request_line: str = "none"
+    request_interval: float | None = None
+    """Seconds between telegrams that are asked for, None where every telegram is wanted; no label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,8 @@ class LinkSnapshot:
     """Accepted telegrams by time since the one before, one for each bucket and one beyond; not cumulated."""
     interval_sum: float
     interval: float | None
-    """The observed interval between telegrams in seconds, None before two have begun."""
+    """The observed interval between telegrams in seconds, but no less than that at which they are asked for; None
+    before two have begun."""
     reachability: float | None
     """Of the last 64 expected telegrams, the share accepted; None before the first."""
     last_accepted: float | None
@@ -77,6 +84,11 @@ class LinkSnapshot:
     port_errors: Mapping[str, int]
     port: PortInfo
     request_asserted: bool | None
+    line_errors: Mapping[str, int]
+    """Only those that the driver can tell."""
+    line_errors_supported: Mapping[str, bool]
+    bytes_taken_by_others: int | None
+    """Since the port was opened; None where the driver does not tell."""
     malformed_values: int
     dropped_values: int
 
@@ -102,6 +114,7 @@ class LinkRecord:
         self._port_open = False
         self._port_opens = 0
         self._port_errors: dict[str, int] = dict.fromkeys(PORT_REASONS, 0)
+        self._line = LineRecord()
         self._request_asserted: bool | None = None if port.request_line == "none" else False
         self._received = 0
         self._accepted_bytes = 0
@@ -126,10 +139,18 @@ class LinkRecord:
         self._malformed = 0
         self._values_dropped = 0
 
-    def port_opened(self, port: PortInfo, *, request_asserted: bool | None) -> None:
-        """The port is open now."""
+    def port_opened(
+        self,
+        port: PortInfo,
+        *,
+        request_asserted: bool | None,
+        line_errors_supported: frozenset[LineError] = frozenset(),
+        counters: Counters | None = None,
+    ) -> None:
+        """The port is open now; its driver can tell these errors of the line, and has counted so much already."""
         self._port, self._port_open, self._request_asserted = port, True, request_asserted
         self._port_opens += 1
+        self._line.opened(line_errors_supported, counters)
 
     def port_closed(self) -> None:
         """The port is closed now, for whatever reason."""
@@ -141,10 +162,19 @@ class LinkRecord:
         """The port could not be opened or read, for one of PORT_REASONS."""
         self._port_errors[reason] += 1
 
-    def received(self, count: int, now: float) -> None:
-        """`count` characters arrived."""
+    def requested(self, *, asserted: bool) -> None:
+        """The request line was raised, or released."""
+        self._request_asserted = asserted
+
+    def received(self, count: int, now: float, marks: Iterable[Mark] = ()) -> None:
+        """`count` characters arrived, those at `marks` in error."""
         self._received += count
         self._last_byte = now
+        self._line.received(count, marks)
+
+    def counted(self, counters: Counters | None, bytes_waiting: int | None) -> None:
+        """The driver has counted `counters` since the port was opened; so many bytes wait to be read."""
+        self._line.counted(counters, bytes_waiting)
 
     def noise(self, count: int) -> None:
         """`count` characters were outside telegrams."""
@@ -191,12 +221,19 @@ class LinkRecord:
             self._interval = sorted(self._intervals)[(len(self._intervals) - 1) // 2]
         self._interrupted = False
 
+    @property
+    def _expected_interval(self) -> float | None:
+        # A meter may answer sooner at times, if it keeps to an interval of its own.
+        return max(self._interval or 0.0, self._port.request_interval or 0.0) or None
+
     def passed(self, now: float) -> None:
         """Time passed: count the intervals in which no telegram began."""
-        if self._last_begun is None or not self._interval:
+        interval = self._expected_interval
+        if self._last_begun is None or not interval:
             return
-        # Half an interval of grace: meters and computers are late at times.
-        missed = floor((now - self._last_begun[1]) / self._interval - 0.5)
+        # Half an interval of grace: meters and computers are late at times. A meter that is asked may take its time.
+        grace = interval / 2 if self._port.request_interval is None else ASK_SECONDS
+        missed = floor((now - self._last_begun[1] - grace) / interval)
         if missed > self._missed_since:
             self._history.extend([False] * min(missed - self._missed_since, _EXPECTED))
             self._missed += missed - self._missed_since
@@ -222,7 +259,7 @@ class LinkRecord:
             missed=self._missed,
             interval_counts=tuple(self._interval_counts),
             interval_sum=self._interval_sum,
-            interval=self._interval,
+            interval=self._expected_interval,
             reachability=sum(self._history) / len(self._history) if self._history else None,
             last_accepted=self._last_accepted,
             last_accepted_wall=self._last_accepted_wall,
@@ -233,6 +270,9 @@ class LinkRecord:
             port_errors=self._port_errors.copy(),
             port=self._port,
             request_asserted=self._request_asserted,
+            line_errors=self._line.errors,
+            line_errors_supported=self._line.supported,
+            bytes_taken_by_others=self._line.bytes_taken_by_others,
             malformed_values=self._malformed,
             dropped_values=self._values_dropped,
         )

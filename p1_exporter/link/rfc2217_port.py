@@ -11,6 +11,7 @@ from serial import rfc2217
 
 from p1_exporter.link.address import TcpAddress, tcp_address
 from p1_exporter.link.port import GATHER_SECONDS, READ_LIMIT, Chunk, Port, PortError
+from p1_exporter.link.request import request_line
 from p1_exporter.link.socket_port import unconnected
 
 if TYPE_CHECKING:
@@ -51,7 +52,17 @@ class Rfc2217Port(Port):
         super().__init__(settings, "tcp")
         self._address = address
         self._client = client
-        self.request_asserted = None if settings.request_line == "none" else True
+        # As with a local port, pyserial raises both control lines when it opens.
+        self._request = request_line(settings, self._set_control)
+
+    def set_baudrate(self, baudrate: int) -> bool:
+        """Have the server set another rate: takes up to three seconds. False where it does not."""
+        try:
+            self._client.baudrate = baudrate
+        except (OSError, ValueError):
+            return False  # if the connection broke, the next read tells
+        self.baudrate = baudrate
+        return True
 
     def _read(self, timeout: float) -> Chunk | None:
         deadline = time.monotonic() + timeout
@@ -69,12 +80,17 @@ class Rfc2217Port(Port):
             ) from error
         return Chunk(first_byte, first + rest)
 
+    def _set_control(self, name: str, asserted: bool) -> None:  # noqa: FBT001 - as the request line calls it
+        try:
+            setattr(self._client, name, asserted)
+        except (OSError, ValueError) as error:
+            raise PortError(
+                "closed",
+                f"{self._address} does not confirm that {name.upper()} was switched: {error}. Look at the serial "
+                "server and the network.",
+            ) from error
+
     def _close(self) -> None:
-        # Fails where the server is gone, and the line with it.
-        with contextlib.suppress(OSError, ValueError):
-            if self.request_asserted:
-                self.request_asserted = False
-                setattr(self._client, self.request_line, False)
         self._client.close()
 
 
@@ -93,7 +109,6 @@ def open_rfc2217(settings: PortSettings, keep_alive: KeepAlive) -> Rfc2217Port:
     except (OSError, ValueError) as error:
         raise _unopened(address, error) from error
     client.keep(keep_alive)
-    # pyserial asserts both control lines when it opens.
     return Rfc2217Port(settings, address, client)
 
 

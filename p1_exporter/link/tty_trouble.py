@@ -91,7 +91,7 @@ def _forbidden(path: str) -> str:
         status = os.stat(path)  # noqa: PTH116 - the path stays text, as the user gave it
     except OSError:
         return f"{path}: no permission to look at it, or at the folder it is in."
-    advice = way_in(status.st_mode, _group_name(status.st_gid), _user_name(os.geteuid()))
+    advice = way_in(status.st_mode, _group_name(status.st_gid), user_name(os.geteuid()))
     return f"{path}: permission denied; {advice}"
 
 
@@ -118,7 +118,8 @@ def _group_name(number: int) -> str:
         return str(number)
 
 
-def _user_name(number: int) -> str:
+def user_name(number: int) -> str:
+    """The name of a user, or the number where it has none."""
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:

@@ -14,7 +14,7 @@ from p1_exporter.telegram.crc import ARC
 from p1_exporter.telegram.parity import with_parity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from p1_exporter.simulator.layouts import Layout
 
@@ -72,13 +72,19 @@ def telegram(model: Model, household: Household, when: int) -> bytes:
     return data + (b"%04X\r\n" % ARC.of(data) if model.checksum else b"\r\n")
 
 
-def wire_bytes(model: Model, household: Household, when: int) -> bytes:
+def wire_bytes(
+    model: Model, household: Household, when: int, change: Callable[[bytes], bytes] | None = None
+) -> bytes:
     """Return the same telegram as a receiver of eight bits of data would get it: encrypted, or with parity.
+
+    A meter that does something wrong makes a `change` to its telegram before that.
 
     Raises:
         UserError: As `telegram`; or an encrypted meter is asked for and the library cryptography is missing.
     """
     data = telegram(model, household, when)
+    if change is not None:
+        data = change(data)
     if model.encrypted:
         return encrypted(data, household.seed, when // model.interval)
     return with_parity(data) if model.character_format == "7E1" else data

@@ -18,6 +18,7 @@ from p1_exporter import __version__
 from p1_exporter.exposition.collector import MeterCollector
 from p1_exporter.exposition.families import LINK
 from p1_exporter.exposition.negotiation import Format, encode
+from p1_exporter.link.counters import Counters
 from p1_exporter.link.record import LinkRecord, PortInfo
 from p1_exporter.meter import AcceptedTelegram, MeterSnapshot
 from p1_exporter.simulator.models import MODELS, telegram
@@ -50,6 +51,9 @@ PORT_REASONS = (
     "closed",
     "other",
 )
+
+
+LINE_ERRORS = ("framing", "parity", "break", "overrun", "buffer_overrun")
 
 
 OTHER_TELEGRAM = sealed(HEADER + LINES.replace(b"00.345", b"02.718"))
@@ -154,6 +158,7 @@ FIRST_SCRAPE = merged(
     each("p1_dropped_bytes_total", "reason", ("noise", *REASONS)),
     named("p1_pending_bytes", 0),
     histogram("p1_telegram_interval_seconds", 0, *[0] * 13),
+    each("p1_line_errors_supported", "error", LINE_ERRORS),
     each("p1_link_state", "p1_link_state", STATES, disconnected=1),
     named("p1_port_open", 0),
     named("p1_port_opens_total", 0),
@@ -279,6 +284,22 @@ def test_the_request_line_is_shown_where_there_is_one() -> None:
     assert [scrape(meter)[name, (("meter", "main"),)] for meter in shown] == [1, 0]
 
 
+def test_line_errors_are_shown_where_the_driver_can_tell_them_and_absent_elsewhere() -> None:
+    record = LinkRecord(0.0, PORT)
+    record.port_opened(
+        PORT,
+        request_asserted=None,
+        line_errors_supported=frozenset({"framing", "break"}),
+        counters=Counters(framing=3, break_=0),
+    )
+    meter = MeterSnapshot("main", record.snapshot(pending_bytes=0, pending=False), None)
+    assert {key: value for key, value in scrape(meter).items() if "p1_line_errors" in key[0]} == merged(
+        named("p1_line_errors_total", 3, error="framing"),
+        named("p1_line_errors_total", 0, error="break"),
+        each("p1_line_errors_supported", "error", LINE_ERRORS, framing=1, **{"break": 1}),
+    )
+
+
 def test_what_is_pending_rejected_and_missed_is_shown() -> None:
     record = LinkRecord(0.0, PORT)
     record.received(1000, 10.0)
@@ -339,7 +360,7 @@ def test_the_labels_are_those_that_the_table_of_families_names() -> None:
     assert found == {
         (name, *sorted(filter(None, family.label.split(","))))
         for name, family in LINK.items()
-        if name not in {"p1_telegram_interval_seconds", "p1_request_line_asserted"}
+        if name not in {"p1_telegram_interval_seconds", "p1_request_line_asserted", "p1_line_errors_total"}
     }
 
 

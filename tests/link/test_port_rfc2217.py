@@ -103,6 +103,25 @@ def test_bytes_arrive_as_they_were_sent_with_the_line_set_up(server: Server) -> 
         assert read_all(port, len(EVERY_BYTE)) == EVERY_BYTE
 
 
+def test_the_server_sets_another_baud_rate_when_asked(server: Server) -> None:
+    with open_port(PortSettings(server.url)) as port:
+        assert port.set_baudrate(9600)
+        assert port.baudrate == server.line.baudrate == 9600
+        server.send(EVERY_BYTE)
+        assert read_all(port, len(EVERY_BYTE)) == EVERY_BYTE
+
+
+def test_a_baud_rate_that_the_server_does_not_confirm_is_not_set(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_port(PortSettings(server.url)) as port:
+        monkeypatch.setattr(rfc2217.PortManager, "rfc2217_send_subnegotiation", lambda *_: None)
+        timeout = rfc2217.Timeout  # type: ignore[attr-defined]  # not in the published types
+        monkeypatch.setattr("serial.rfc2217.Timeout", lambda _: timeout(0.1))
+        assert not port.set_baudrate(9600)
+        assert port.baudrate == 115_200
+
+
 def test_a_burst_is_one_chunk_with_the_time_of_its_first_byte(server: Server, patience: float) -> None:
     with open_port(PortSettings(server.url)) as port:
         before = time.monotonic()
@@ -126,6 +145,24 @@ def test_the_request_line_is_asserted_while_the_port_is_open_and_then_released(
         assert getattr(server.line, line) is True
     assert port.request_asserted is False
     assert getattr(server.line, line) is False
+
+
+@pytest.mark.parametrize("line", ["rts", "dtr"])
+def test_the_request_line_can_be_switched_while_the_port_is_open(server: Server, line: str) -> None:
+    with open_port(PortSettings(server.url, request_line=line)) as port:
+        for asserted in (False, True):
+            port.request(asserted)
+            assert port.request_asserted is asserted
+            assert getattr(server.line, line) is asserted
+
+
+def test_a_request_line_whose_server_is_gone_cannot_be_switched(server: Server) -> None:
+    with open_port(PortSettings(server.url, request_line="rts")) as port:
+        server.reset()
+        with pytest.raises(PortError, match="does not confirm that RTS was switched") as caught:
+            port.request(asserted=False)
+        assert caught.value.reason == "closed"
+    assert port.request_asserted is False
 
 
 def test_silence_is_no_chunk_and_a_wake_ends_the_wait(server: Server) -> None:

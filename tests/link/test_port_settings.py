@@ -25,6 +25,9 @@ if TYPE_CHECKING:
         PortSettings("socket://meter.example:2000"),
         PortSettings("socket://[2001:db8::1]:2000/"),
         PortSettings("rfc2217://192.0.2.1:2217", 115_200, "dtr"),
+        PortSettings("/dev/serial0", request_line="gpio:0"),
+        PortSettings("/dev/ttyUSB0", request_line="gpio:27", request_interval=2),
+        PortSettings("/dev/ttyUSB0", request_line="rts", request_interval=3600),
         PortSettings("file:///var/lib/capture.bin?speed=2.5"),
     ],
 )
@@ -57,7 +60,16 @@ def test_what_may_work_one_day_is_accepted(settings: PortSettings) -> None:
         (PortSettings("rfc2217://meter:2000?logging=debug"), "rfc2217://host:port"),
         (PortSettings("/dev/ttyUSB0", 0), "300 to 4000000"),
         (PortSettings("/dev/ttyUSB0", -9600), "300 to 4000000"),
-        (PortSettings("/dev/ttyUSB0", request_line="gpio:4"), "not available yet"),
+        (PortSettings("/dev/ttyUSB0", request_line="gpio:28"), "0 to 27; pin 7 of the header is gpio:4"),
+        (PortSettings("/dev/ttyUSB0", request_line="gpio:-1"), "none, rts, dtr or gpio:N"),
+        (PortSettings("/dev/ttyUSB0", request_line="gpio:\u0664"), "none, rts, dtr or gpio:N"),
+        (PortSettings("socket://meter:2000", request_line="gpio:4"), "given by its device path"),
+        (PortSettings("rfc2217://meter:2000", request_line="gpio:4"), "with rfc2217:// rts or dtr"),
+        (PortSettings("file:///a", request_line="gpio:4"), "given by its device path"),
+        (PortSettings("/dev/ttyUSB0", request_line="rts", request_interval=1.9), "must be 2 to 3600 seconds"),
+        (PortSettings("/dev/ttyUSB0", request_line="rts", request_interval=3601), "must be 2 to 3600"),
+        (PortSettings("/dev/ttyUSB0", request_line="rts", request_interval=math.nan), "must be 2 to 3600"),
+        (PortSettings("/dev/ttyUSB0", request_interval=60), "leave the interval out"),
         (PortSettings("/dev/ttyUSB0", request_line="gpio"), "none, rts, dtr or gpio:N"),
         (PortSettings("/dev/ttyUSB0", request_line="RTS"), "none, rts, dtr or gpio:N"),
         (PortSettings("socket://meter:2000", request_line="rts"), "only serial ports"),
@@ -73,7 +85,8 @@ def test_what_can_never_work_is_refused_with_a_reason(settings: PortSettings, co
     [
         (PortSettings("telnet://127.0.0.1:23"), "unknown scheme"),
         (PortSettings("socket://127.0.0.1"), "socket://host:port"),
-        (PortSettings("/dev/null", request_line="gpio:4"), "not available yet"),
+        (PortSettings("/dev/null", request_line="gpio:28"), "no Raspberry Pi has this GPIO"),
+        (PortSettings("/dev/null", request_interval=60), "without a request line"),
     ],
 )
 def test_it_cannot_be_opened_unchecked_either(settings: PortSettings, complaint: str) -> None:

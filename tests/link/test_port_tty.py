@@ -12,13 +12,15 @@ import termios
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from p1_exporter.link.counters import Counters
 from p1_exporter.link.holders import holders
 from p1_exporter.link.port import READ_LIMIT, Port, PortError, PortSettings, open_port
 from p1_exporter.link.tty_driver import tty_driver
+from p1_exporter.link.tty_evidence import DriverCounters
 from p1_exporter.link.tty_port import TtyPort
 from p1_exporter.link.tty_trouble import way_in
 
@@ -58,9 +60,35 @@ def terminal() -> Iterator[Terminal]:
     ends.unplug()
 
 
+class Uart:
+    """The counters of the UART that a pseudo-terminal is taken for; None where its driver has none."""
+
+    def __init__(self, driver: str) -> None:
+        self.driver = driver
+        self.counts: dict[str, int] | None = {}
+
+    def ioctl(self, *_: object) -> bytes:
+        if self.counts is None:
+            raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
+        names = ("rx", "tx", "frame", "overrun", "parity", "brk", "buf_overrun")
+        return struct.pack("16x7I36x", *(self.counts.get(name, 0) for name in names))
+
+
+@pytest.fixture
+def uart(monkeypatch: pytest.MonkeyPatch) -> Uart:
+    """From now on, pseudo-terminals are UARTs of a Raspberry Pi."""
+    uart = Uart("amba-pl011")
+    monkeypatch.setattr("p1_exporter.link.tty_port.tty_driver", lambda _: uart.driver)
+    monkeypatch.setattr(
+        "p1_exporter.link.tty_line.DriverCounters",
+        lambda driver, descriptor: DriverCounters(driver, descriptor, uart.ioctl),
+    )
+    return uart
+
+
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> float:
-    """How long a burst may gather here: long enough for the second half to come late on a busy computer."""
+    """How long a burst may gather on a slow line: enough for the second half to come late on a busy computer."""
     seconds = 0.3
     monkeypatch.setattr("p1_exporter.link.descriptor_port.GATHER_SECONDS", seconds)
     return seconds
@@ -113,7 +141,7 @@ def test_the_port_is_raw_also_where_a_console_left_it_otherwise(terminal: Termin
 
 
 def test_a_burst_is_one_chunk_with_the_time_of_its_first_byte(terminal: Terminal, patience: float) -> None:
-    with open_port(PortSettings(terminal.path)) as port:
+    with open_port(PortSettings(terminal.path, 9600)) as port:
         before = time.monotonic()
         terminal.send(TELEGRAM[:20])
         late = threading.Timer(0.01, terminal.send, [TELEGRAM[20:]])
@@ -200,6 +228,202 @@ def test_bytes_that_another_program_took_are_counted_as_an_empty_read(
         assert port.read(5) is None
         thief.join()
         assert port.empty_reads == 1
+
+
+def input_flags(terminal: Terminal) -> int:
+    return int(termios.tcgetattr(terminal.meter)[0])
+
+
+def without_escapes(terminal: Terminal) -> None:
+    """Let through what is sent as if the kernel had escaped it: it would double each FF of a pseudo-terminal."""
+    attributes = termios.tcgetattr(terminal.meter)
+    attributes[0] = 0
+    termios.tcsetattr(terminal.meter, termios.TCSANOW, attributes)
+
+
+def test_a_uart_is_asked_to_mark_bad_characters_and_for_nothing_else(terminal: Terminal, uart: Uart) -> None:
+    attributes = termios.tcgetattr(terminal.meter)
+    attributes[0] |= termios.BRKINT | termios.IGNPAR | termios.IGNBRK | termios.ISTRIP | termios.ICRNL
+    termios.tcsetattr(terminal.meter, termios.TCSANOW, attributes)
+    with open_port(PortSettings(terminal.path)):
+        assert input_flags(terminal) == termios.PARMRK | termios.INPCK
+
+
+def test_every_byte_arrives_as_it_was_sent_also_where_errors_are_marked(
+    terminal: Terminal, uart: Uart
+) -> None:
+    with open_port(PortSettings(terminal.path)) as port:
+        terminal.send(EVERY_BYTE)
+        assert read_all(port, len(EVERY_BYTE)) == EVERY_BYTE
+
+
+def test_marks_are_taken_out_of_the_data_and_tell_which_bytes_are_bad(terminal: Terminal, uart: Uart) -> None:
+    with open_port(PortSettings(terminal.path)) as port:
+        without_escapes(terminal)
+        terminal.send(b"1-0\xff\x00\x00:1.\xff\xff\xff\x007")
+        chunk = port.read(5)
+    assert chunk is not None
+    assert chunk.data == b"1-0\x00:1.\xff7"
+    assert chunk.marks == ((3, "break"), (8, "framing"))
+
+
+def test_a_mark_may_come_in_two_reads(terminal: Terminal, uart: Uart) -> None:
+    with open_port(PortSettings(terminal.path)) as port:
+        without_escapes(terminal)
+        terminal.send(b"\xff\x00")
+        assert port.read(5) is None
+        terminal.send(b"ab")
+        chunk = port.read(5)
+    assert chunk is not None
+    assert (chunk.data, chunk.marks) == (b"ab", ((0, "framing"),))
+
+
+def test_a_burst_of_bad_characters_faster_than_any_meter_loses_none(terminal: Terminal, uart: Uart) -> None:
+    sent = b"\xff\x00x\xff\xff" * 20_000
+    with open_port(PortSettings(terminal.path, 921_600)) as port:
+        without_escapes(terminal)
+        burst = threading.Thread(target=write_all, args=[terminal.meter, sent])
+        burst.start()
+        data, marked, largest = b"", 0, 0
+        while len(data) < 40_000:
+            # Some reads end within an escape, which may be all there was.
+            if chunk := port.read(5):
+                data += chunk.data
+                marked += len(chunk.marks)
+                largest = max(largest, len(chunk.data))
+        burst.join()
+    assert data == b"x\xff" * 20_000
+    assert marked == 20_000
+    assert largest <= READ_LIMIT
+
+
+def test_a_fast_line_is_read_before_the_buffer_of_the_kernel_is_full(
+    terminal: Terminal, patience: float
+) -> None:
+    with open_port(PortSettings(terminal.path, 921_600)) as port:
+        terminal.send(TELEGRAM)
+        before = time.monotonic()
+        assert port.read(5) is not None
+        assert time.monotonic() - before < patience
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def test_a_pseudo_terminal_has_neither_counters_nor_errors(terminal: Terminal) -> None:
+    with open_port(PortSettings(terminal.path)) as port:
+        terminal.send(TELEGRAM)
+        chunk = port.read(5)
+        assert chunk is not None
+        assert chunk.marks == ()
+        assert port.counters() is None
+        assert port.line_errors_supported == set()
+
+
+def test_the_driver_counts_from_the_opening_on(terminal: Terminal, uart: Uart) -> None:
+    uart.counts = {"rx": 5000, "brk": 2, "frame": 40}
+    with open_port(PortSettings(terminal.path)) as port:
+        assert port.counters() == Counters(0, 0, 0, 0, 0, 0)
+        uart.counts |= {"rx": 5100, "frame": 41}
+        assert port.counters() == Counters(100, 1, 0, 0, 0, 0)
+        assert port.line_errors_supported == {"framing", "parity", "break", "overrun", "buffer_overrun"}
+
+
+def test_the_one_break_of_a_line_that_is_low_is_counted_though_it_comes_with_the_opening(
+    terminal: Terminal, uart: Uart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uart.counts = {"rx": 900, "brk": 3}
+    flush = termios.tcflush
+
+    def line_is_low(descriptor: int, queue: int) -> None:
+        uart.counts = {"rx": 901, "brk": 4}
+        flush(descriptor, queue)
+
+    monkeypatch.setattr("termios.tcflush", line_is_low)
+    with open_port(PortSettings(terminal.path)) as port:
+        # Its character was discarded, and nobody else took it.
+        assert port.counters() == Counters(rx=0, framing=0, parity=0, break_=1, overrun=0, buffer_overrun=0)
+
+
+@pytest.mark.parametrize(
+    ("driver", "supported"), [("pl2303", {"framing", "break"}), ("ch341", set()), ("unknown", set())]
+)
+def test_without_counters_a_driver_can_tell_what_it_marks(
+    terminal: Terminal, uart: Uart, driver: str, supported: set[str]
+) -> None:
+    uart.driver, uart.counts = driver, None
+    with open_port(PortSettings(terminal.path)) as port:
+        assert port.counters() is None
+        assert port.line_errors_supported == supported
+
+
+def test_bytes_that_wait_are_known_while_the_device_is_there(terminal: Terminal) -> None:
+    with open_port(PortSettings(terminal.path)) as port:
+        assert port.bytes_waiting() == 0
+        terminal.send(TELEGRAM)
+        until = time.monotonic() + 5
+        while port.bytes_waiting() != len(TELEGRAM):
+            assert time.monotonic() < until, "the kernel has not handed them on"
+        assert read_all(port, len(TELEGRAM)) == TELEGRAM
+        assert port.bytes_waiting() == 0
+    assert port.bytes_waiting() is None
+
+
+def test_a_port_that_is_closed_or_gone_has_counted_what_it_had(terminal: Terminal, uart: Uart) -> None:
+    with open_port(PortSettings(terminal.path)) as port:
+        uart.counts = {"rx": 7}
+        before = port.counters()
+        port.close()
+        uart.counts = {"rx": 8}
+        assert port.counters() == before == Counters(7, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("baudrate", [9600, 250_000])
+def test_the_baud_rate_can_be_changed_and_errors_are_marked_as_before(
+    terminal: Terminal, uart: Uart, baudrate: int
+) -> None:
+    uart.counts = {"rx": 100}
+    with open_port(PortSettings(terminal.path)) as port:
+        uart.counts = {"rx": 150}
+        assert port.set_baudrate(baudrate)
+        assert port.baudrate == speed(terminal) == baudrate
+        assert input_flags(terminal) == termios.PARMRK | termios.INPCK
+        assert port.counters() == Counters(50, 0, 0, 0, 0, 0)
+        terminal.send(EVERY_BYTE)
+        assert read_all(port, len(EVERY_BYTE)) == EVERY_BYTE
+
+
+def speed(terminal: Terminal) -> int:
+    """The speed in numbers (TCGETS2, struct termios2), which termios has only for some."""
+    return int(struct.unpack_from("I", fcntl.ioctl(terminal.meter, 0x802C542A, bytes(44)), 40)[0])
+
+
+def test_a_baud_rate_that_the_driver_refuses_changes_nothing(
+    terminal: Terminal, uart: Uart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_attributes = termios.tcsetattr
+
+    def refuse(descriptor: int, when: int, attributes: list[Any]) -> None:
+        set_attributes(descriptor, when, attributes)
+        if attributes[4] == termios.B9600:
+            raise termios.error(errno.EINVAL, "Invalid argument")
+
+    with open_port(PortSettings(terminal.path)) as port:
+        monkeypatch.setattr("termios.tcsetattr", refuse)
+        assert not port.set_baudrate(9600)
+        assert port.baudrate == speed(terminal) == 115_200
+        assert input_flags(terminal) == termios.PARMRK | termios.INPCK
+
+
+def test_the_baud_rate_of_a_device_that_is_gone_cannot_be_changed(terminal: Terminal) -> None:
+    with open_port(PortSettings(terminal.path)) as port:
+        terminal.unplug()
+        assert not port.set_baudrate(9600)
+        assert port.bytes_waiting() is None
+        with pytest.raises(PortError, match="vanished"):
+            port.read(5)
 
 
 def test_a_link_to_the_device_is_followed_anew_at_every_opening(terminal: Terminal, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from p1_exporter.link.counters import LINE_ERRORS, Counters, LineError
 from p1_exporter.link.record import (
     DROP_REASONS,
     INTERVAL_BUCKETS,
@@ -79,6 +80,8 @@ class Laws(RuleBasedStateMachine):
         self.start: int | None = None
         self.began = 0.0
         self.last: LinkSnapshot | None = None
+        self.errors = Counters(framing=0)
+        self.line_errors: dict[str, int] = {}
 
     @rule(count=st.integers(1, 20_000), after=st.sampled_from([0.0, 0.001, 1.0, 10.0, 400.0]))
     def bytes_arrive(self, count: int, after: float) -> None:
@@ -116,9 +119,20 @@ class Laws(RuleBasedStateMachine):
         self.now += after
         self.record.passed(self.now)
 
-    @rule()
-    def the_port_opens(self) -> None:
-        self.record.port_opened(PORT, request_asserted=True)
+    @rule(counters=st.builds(Counters, framing=st.integers(0, 9)), can=st.booleans())
+    def the_port_opens(self, counters: Counters, *, can: bool) -> None:
+        self.errors = counters
+        self.record.port_opened(
+            PORT,
+            request_asserted=True,
+            line_errors_supported=frozenset({"framing"}) if can else frozenset(),
+            counters=counters,
+        )
+
+    @rule(more=st.integers(0, 9))
+    def the_driver_counts(self, more: int) -> None:
+        self.errors = self.errors._replace(framing=(self.errors.framing or 0) + more)
+        self.record.counted(self.errors, 0)
 
     @rule(reason=st.sampled_from(PORT_REASONS))
     def the_port_breaks(self, reason: str) -> None:
@@ -142,6 +156,9 @@ class Laws(RuleBasedStateMachine):
                 assert after[counter] >= before[counter]
             for counters in ("dropped_bytes", "errors", "port_errors"):
                 assert all(after[counters][key] >= before[counters][key] for key in before[counters])
+        # These may be absent for a while.
+        assert all(link.line_errors[key] >= self.line_errors.get(key, 0) for key in link.line_errors)
+        self.line_errors |= link.line_errors
         self.last = link
 
 
@@ -394,6 +411,151 @@ def test_every_counter_survives_that_the_port_is_opened_anew() -> None:
     assert {key for key in before if before[key] != after[key]} == {"port_open", "port_opens"}
     link.accept()
     assert link.snapshot.accepted == 4
+
+
+PL011 = frozenset(LINE_ERRORS)
+"""What it can tell: everything."""
+PL2303: frozenset[LineError] = frozenset({"framing", "break"})
+"""What it can tell: it marks errors, but has no counters."""
+
+
+def opened(record: LinkRecord, supported: frozenset[LineError], counters: Counters | None = None) -> None:
+    record.port_opened(PORT, request_asserted=None, line_errors_supported=supported, counters=counters)
+
+
+def counters(rx: int | None = 0, framing: int = 0, break_: int = 0) -> Counters:
+    return Counters(rx, framing, 0, break_, 0, 0)
+
+
+def line_errors(record: LinkRecord) -> dict[str, int]:
+    """Return the errors that occurred."""
+    link = record.snapshot(pending_bytes=0, pending=False)
+    return {error: count for error, count in link.line_errors.items() if count}
+
+
+def taken(record: LinkRecord) -> int | None:
+    return record.snapshot(pending_bytes=0, pending=False).bytes_taken_by_others
+
+
+def test_before_a_port_was_opened_no_line_error_can_be_told() -> None:
+    link = LinkRecord(0.0, PORT).snapshot(pending_bytes=0, pending=False)
+    assert link.line_errors == {}
+    assert link.line_errors_supported == dict.fromkeys(LINE_ERRORS, False)
+    assert link.bytes_taken_by_others is None
+
+
+def test_errors_that_the_driver_cannot_tell_are_absent() -> None:
+    record = LinkRecord(0.0, PORT)
+    opened(record, frozenset({"overrun"}), Counters(rx=0, overrun=2))
+    link = record.snapshot(pending_bytes=0, pending=False)
+    assert link.line_errors == {"overrun": 2}
+    assert link.line_errors_supported == {**dict.fromkeys(LINE_ERRORS, False), "overrun": True}
+
+
+def test_line_errors_are_those_that_the_driver_counted_and_not_its_marks() -> None:
+    record = LinkRecord(0.0, PORT)
+    opened(record, PL011, counters())
+    # FTDI adapters mark 62 characters for one that is bad.
+    record.received(62, 1.0, [(place, "framing") for place in range(62)])
+    record.counted(counters(rx=62, framing=1), 0)
+    assert line_errors(record) == {"framing": 1}
+
+
+def test_where_the_driver_only_marks_errors_the_marks_are_counted() -> None:
+    record = LinkRecord(0.0, PORT)
+    opened(record, PL2303)
+    record.received(10, 1.0, [(2, "framing"), (3, "break"), (9, "framing")])
+    record.counted(None, 0)
+    record.received(10, 2.0, [(0, "framing")])
+    assert line_errors(record) == {"framing": 3, "break": 1}
+
+
+def test_marks_of_a_driver_of_which_nothing_is_known_are_no_line_errors() -> None:
+    record = LinkRecord(0.0, PORT)
+    opened(record, frozenset())
+    record.received(10, 1.0, [(2, "framing")])
+    assert line_errors(record) == {}
+
+
+def test_line_errors_add_up_over_all_openings_of_the_port() -> None:
+    record = LinkRecord(0.0, PORT)
+    opened(record, PL011, counters(break_=1))
+    record.counted(counters(framing=5, break_=1), 0)
+    record.port_closed()
+    assert line_errors(record) == {"framing": 5, "break": 1}
+    opened(record, PL011, counters(break_=1))
+    assert line_errors(record) == {"framing": 5, "break": 2}
+    record.counted(counters(framing=2, break_=1), 0)
+    assert line_errors(record) == {"framing": 7, "break": 2}
+
+
+def test_line_errors_of_one_adapter_wait_until_another_can_tell_them_again() -> None:
+    record = LinkRecord(0.0, PORT)
+    opened(record, PL011, counters(framing=4))
+    opened(record, frozenset())
+    assert line_errors(record) == {}
+    opened(record, PL2303)
+    record.received(1, 1.0, [(0, "framing")])
+    assert line_errors(record) == {"framing": 5}
+
+
+def test_bytes_that_another_program_took_are_those_received_but_not_read() -> None:
+    record = LinkRecord(0.0, PORT)
+    opened(record, PL011, counters())
+    record.received(60, 1.0)
+    record.counted(counters(rx=100), 0)
+    record.counted(counters(rx=100), 0)
+    assert taken(record) == 40
+    record.received(100, 2.0)
+    record.counted(counters(rx=200), 0)
+    assert taken(record) == 40
+
+
+def test_who_reads_alone_sees_that_nothing_was_taken() -> None:
+    record = LinkRecord(0.0, PORT)
+    opened(record, PL011, counters())
+    record.counted(counters(), 0)
+    assert taken(record) == 0
+    for second in range(1, 4):
+        record.received(100, second)
+        record.counted(counters(rx=100 * second), 0)
+        assert taken(record) == 0
+
+
+def test_bytes_on_their_way_through_the_kernel_were_not_taken() -> None:
+    record = LinkRecord(0.0, PORT)
+    opened(record, PL011, counters())
+    record.counted(counters(rx=500), 500)
+    assert taken(record) is None
+    record.counted(counters(rx=508), 0)  # counted by the driver, and not yet handed on
+    assert taken(record) == 0
+    record.received(508, 1.0)
+    record.counted(counters(rx=508), 0)
+    assert taken(record) == 0
+
+
+@pytest.mark.parametrize("rx", [None, 0])
+def test_a_driver_that_does_not_count_characters_cannot_tell_who_took_some(rx: int | None) -> None:
+    record = LinkRecord(0.0, PORT)
+    opened(record, PL011, counters(rx=rx))
+    record.received(100, 1.0)
+    for _ in range(3):
+        record.counted(counters(rx=rx), 0)
+    assert taken(record) is None
+
+
+def test_what_others_took_is_counted_from_the_opening_on() -> None:
+    record = LinkRecord(0.0, PORT)
+    opened(record, PL011, counters())
+    for _ in range(2):
+        record.counted(counters(rx=40), 0)
+    record.port_closed()
+    assert taken(record) == 40
+    opened(record, PL011, counters())
+    assert taken(record) is None
+    record.received(100, 1.0)
+    record.counted(counters(rx=100), 0)
+    assert taken(record) == 0
 
 
 def test_a_closed_port_requests_no_data() -> None:

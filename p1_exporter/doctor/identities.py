@@ -1,0 +1,180 @@
+"""Where serial numbers, EANs and messages stand in the text of telegrams, and what was learnt of them.
+
+Here an identity is found by what stands around it: the code of its line, or the slash of the header. How it is found
+where that is damaged, see `traces`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from operator import eq
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from p1_exporter.telegram.obis import Kind, find
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+LONGEST: Final = 2100
+"""Characters of a message with its line ends: 1024 characters, in hexadecimal digits (DSMR 5.0.2 P1, 6.2)."""
+
+CODE: Final = re.compile(
+    rb"([0-9]-[0-9]{1,3}:[0-9A-Za-z]{1,3}\.[0-9A-Za-z]{1,3}(?:\.[0-9]{1,3})?)(?:[*.][0-9]{1,3})? *(?:\r?\n)?\("
+)
+_GROUP_END: Final = re.compile(rb"\)|[\r\n\0]+(?=[!/]|[0-9]-[0-9]{1,3}:)|[0-9]-[0-9]{1,3}:[0-9.]{3,10}\(")
+_HEADER: Final = re.compile(rb"/[A-Za-z]{3}[^\r\n\0()]([^\r\n\0()]{1,80})")
+# Models and versions have up to four digits (M550T-1011), serial numbers have more.
+_HEADER_NUMBER: Final = re.compile(rb"[0-9]{5,}")
+_LONG_NUMBER: Final = re.compile(rb"[0-9A-Fa-f]{14,}")
+"""In no value of a meter: time stamps have 12 digits, and numbers a point."""
+
+_PERSONAL: Final = {Kind.IDENTITY, Kind.MESSAGE}
+_FEWEST_DIFFERENT: Final = 3
+_FEWEST: Final = 6
+_MOST_REFERENCES: Final = 8
+# Around a character, within which it is judged whether it is in step with what was sent.
+_NEIGHBOURS: Final = 4
+_SAMPLE: Final = 4
+
+
+class Place(NamedTuple):
+    """An identity in a text, from `start` up to `stop`."""
+
+    start: int
+    stop: int
+    prefix: bytes
+    """What stands before it: the code of the line with its parenthesis, or the header up to the number."""
+    closed: bool
+    """Whether it ends where the meter ended it."""
+
+
+def places(text: bytes, start: int, stop: int) -> Iterator[Place]:
+    """Return the identities in the object lines that begin in `text` from `start` on, none of which passes `stop`."""
+    position = start
+    while found := CODE.search(text, position, stop):
+        position = found.end()
+        for first, last, closed in _groups(text, found.end(), stop):
+            position = last
+            if is_personal(found[1], text[first:last]):
+                yield Place(first, last, found[1] + b"(", closed)
+
+
+def _groups(text: bytes, start: int, stop: int) -> Iterator[tuple[int, int, bool]]:
+    """Return the groups of an object line: from `start`, which is after a parenthesis, on."""
+    stop = min(stop, start + LONGEST)
+    while True:
+        end = _GROUP_END.search(text, start, stop)
+        closed = end is not None and end[0] == b")"
+        last = end.start() if end else stop
+        yield start, last, closed
+        if not closed or text[last + 1 : last + 2] != b"(" or last + 2 >= stop:
+            return
+        start = last + 2
+
+
+def is_personal(code: bytes, content: bytes) -> bool:
+    """Whether the values of `code` are identities or messages, or `content` looks as if it were."""
+    name = code.decode()
+    kinds = {entry.kind for entry in find(name).entries}
+    if kinds & _PERSONAL or ":96.13." in name:
+        return True
+    # What operators put into the version, and codes that nobody knows.
+    return kinds <= {Kind.VERSION} and _LONG_NUMBER.search(content) is not None
+
+
+def header_places(text: bytes, start: int, stop: int) -> Iterator[Place]:
+    """Return the serial numbers in the headers that begin in `text` from `start` up to `stop`."""
+    for header in _HEADER.finditer(text, start, stop):
+        for number in _HEADER_NUMBER.finditer(text, header.start(1), header.end(1)):
+            yield Place(number.start(), number.end(), text[header.start() : number.start()], closed=True)
+
+
+def first_header_places(text: bytes, start: int) -> Iterator[Place]:
+    """Return the serial numbers in the header of the telegram that begins in `text` at `start`."""
+    header = _HEADER.match(text, start)
+    return header_places(text, start, header.end() if header else start)
+
+
+def long_numbers(text: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Return where in `text` there are hexadecimal digits as only identities have so many."""
+    for number in _LONG_NUMBER.finditer(text, start, stop):
+        line = text[max(start, number.start() - 24) : number.start()]
+        codes = [found for found in CODE.finditer(line) if found.end() == len(line)]
+        if is_informative(number[0]) and all(is_personal(found[1], number[0]) for found in codes):
+            yield number.span()
+
+
+def is_informative(content: bytes) -> bool:
+    """Whether `content` is something to hide: not empty, masked, all zeros or a stand-in."""
+    return len(content) >= _FEWEST and len(set(content)) >= _FEWEST_DIFFERENT and not mostly_zeros(content)
+
+
+def mostly_zeros(text: bytes) -> bool:
+    """Whether `text` may be a stand-in, damaged or not."""
+    return text.count(b"0") * 5 >= len(text) * 4
+
+
+class References:
+    """What the meter is known to have sent as its identities."""
+
+    def __init__(self) -> None:
+        self._seen: dict[bytes, Counter[bytes]] = {}
+        self._certain: set[tuple[bytes, bytes]] = set()
+
+    def learn(self, place: Place, content: bytes, *, certain: bool) -> None:
+        """Take note of the `content` of a closed place; `certain` if a checksum vouches for it."""
+        self._seen.setdefault(place.prefix, Counter())[content] += 1
+        if certain:
+            self._certain.add((place.prefix, content))
+
+    def contents(self, prefix: bytes) -> list[bytes]:
+        """Return what stands after `prefix`: what was received for certain, else what was received most often."""
+        seen = self._seen.get(prefix, Counter())
+        certain = [content for content in seen if (prefix, content) in self._certain]
+        return (certain or [content for content, _ in seen.most_common(1)])[:_MOST_REFERENCES]
+
+    def all(self) -> Iterator[tuple[bytes, bytes]]:
+        """Return all identities worth looking for, each with its prefix."""
+        for prefix in self._seen:
+            for content in self.contents(prefix):
+                if is_informative(content):
+                    yield prefix, content
+
+    def sent(self, place: Place, arrived: bytes) -> list[int | None]:
+        """Return what the meter sent at `place`, where `arrived` arrived; None where that is not certain.
+
+        It may be shorter than `arrived`, if that goes on after the end of the identity.
+        """
+        candidates = [
+            content for content in self.contents(place.prefix) if _fits(content, arrived, closed=place.closed)
+        ]
+        best = max(candidates, key=lambda content: matches(content, arrived), default=b"")
+        if matches(best, arrived) * 2 < min(len(best), len(arrived)) or not best:
+            return [None] * len(arrived)
+        return in_step(best[: len(arrived)], arrived[: len(best)])
+
+
+def _fits(content: bytes, arrived: bytes, *, closed: bool) -> bool:
+    """Whether `arrived` has the length of `content`, or may have if it was cut off or its end was overlooked."""
+    if closed or len(content) == len(arrived):
+        return len(content) == len(arrived)
+    rest = len(arrived) - len(content)
+    return rest < 0 or (
+        rest < _SAMPLE and matches(content[-_SAMPLE:], arrived[-rest - _SAMPLE : -rest]) * 2 >= _SAMPLE
+    )
+
+
+def matches(one: bytes, other: bytes) -> int:
+    """Return how many characters are the same at the same place."""
+    return sum(map(eq, one, other))
+
+
+def in_step(sent: bytes, arrived: bytes) -> list[int | None]:
+    """Return the characters `sent`, as many as arrived; None where the neighbours show that characters were lost."""
+    same = [*map(eq, sent, arrived)]
+    result: list[int | None] = []
+    for place, character in enumerate(sent):
+        near: Sequence[bool] = same[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS + 1]
+        result.append(character if sum(near) * 2 >= len(near) else None)
+    return result

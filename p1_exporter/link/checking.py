@@ -1,0 +1,148 @@
+"""Which of the texts that may have been sent is the one whose checksum was sent with it.
+
+Costs are in nats, see `template`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from p1_exporter.link.matching import FLIPS_COST
+from p1_exporter.link.syndrome import effect, single_flips
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from p1_exporter.telegram.crc import Checksum
+
+_HEX: Final = re.compile(rb"[0-9A-Fa-f]{4}")
+_MOST_SETS: Final = 200
+
+
+class Alternative(NamedTuple):
+    """Another text that may have been sent at a place."""
+
+    cost: float
+    """Added to that of the likeliest."""
+    place: int
+    text: bytes
+
+
+class Solution(NamedTuple):
+    """A text whose checksum verifies."""
+
+    cost: float
+    changes: tuple[Alternative, ...]
+    """What differs in it from the likeliest text."""
+    digits: bytes
+    """Of its checksum."""
+
+
+class Sealed(NamedTuple):
+    """What may have been sent, and what arrived of its checksum."""
+
+    checksum: Checksum
+    text: bytes
+    """The likeliest, up to and including the exclamation mark."""
+    digits: bytes
+    """The four characters that arrived after it."""
+    capitals: bool
+    """How the meter prints hexadecimal digits."""
+
+    def printed(self, value: int) -> bytes:
+        """Return a checksum as the meter prints it."""
+        return (b"%04X" if self.capitals else b"%04x") % value
+
+
+def solve(
+    sealed: Sealed,
+    alternatives: Sequence[Alternative],
+    flip_cost: Callable[[int, int], float | None],
+    credible: float,
+) -> Solution | None:
+    """Return the cheapest text whose checksum verifies, if there is one that costs no more than `credible`.
+
+    Args:
+        sealed: The likeliest text, and the checksum.
+        alternatives: What else may have been sent, the cheapest first; any number of them together.
+        flip_cost: What it costs, at a place of the text, that a bit of it was sent the other way, although nothing
+            tells so; None if it cannot be.
+        credible: Dearer texts are no better than chance: one in 65,536 has the right checksum.
+    """
+    computed = sealed.checksum.of(sealed.text)
+    effects = [_effect(sealed, alternative) for alternative in alternatives]
+    best: Solution | None = None
+    for chosen in _cheapest_sets([alternative.cost for alternative in alternatives]):
+        changes = tuple(alternatives[number] for number in chosen)
+        cost = sum(change.cost for change in changes)
+        if cost >= (best.cost if best else credible):
+            break
+        if len({change.place for change in changes}) < len(changes):
+            continue
+        value = computed
+        for number in chosen:
+            value ^= effects[number]
+        for solution in _solutions(sealed, value, Solution(cost, changes, b""), flip_cost):
+            if solution.cost < (best.cost if best else credible):
+                best = solution
+    return best
+
+
+def _solutions(
+    sealed: Sealed, value: int, base: Solution, flip_cost: Callable[[int, int], float | None]
+) -> Iterator[Solution]:
+    """Yield what explains that these digits arrived after a text with the checksum `value`.
+
+    Either the digits were damaged, or one more bit was flipped in the text (and one in the digits, perhaps).
+    """
+    digits = sealed.printed(value)
+    yield base._replace(cost=base.cost + _cost(digits, sealed.digits), digits=digits)
+    for printed in _readings(sealed.digits, sealed.capitals):
+        for place, bit in single_flips(sealed.checksum, value ^ int(printed, 16), len(sealed.text)):
+            cost = flip_cost(place, bit)
+            if cost is not None and all(change.place != place for change in base.changes):
+                flip = Alternative(cost, place, bytes([sealed.text[place] ^ 1 << bit]))
+                yield Solution(
+                    base.cost + cost + _cost(printed, sealed.digits), (*base.changes, flip), printed
+                )
+
+
+def _effect(sealed: Sealed, alternative: Alternative) -> int:
+    """Return by what an alternative changes the checksum."""
+    end = alternative.place + len(alternative.text)
+    flipped = bytes(
+        a ^ b for a, b in zip(alternative.text, sealed.text[alternative.place : end], strict=True)
+    )
+    return effect(sealed.checksum, flipped + bytes(len(sealed.text) - end))
+
+
+def _cost(sent: bytes, came: bytes) -> int:
+    return sum(FLIPS_COST[a ^ b] for a, b in zip(sent, came, strict=True))
+
+
+@lru_cache(maxsize=4)
+def _readings(came: bytes, capitals: bool) -> tuple[bytes, ...]:  # noqa: FBT001 - positional for the cache
+    """Return the checksums of which these digits may have come, with one bit flipped at most."""
+    form = re.compile(rb"[0-9A-F]{4}" if capitals else rb"[0-9a-f]{4}")
+    number = int.from_bytes(came, "big")
+    others = ((number ^ 1 << bit).to_bytes(len(came), "big") for bit in range(8 * len(came)))
+    return tuple(digits for digits in (came, *others) if form.fullmatch(digits))
+
+
+def _cheapest_sets(costs: Sequence[float]) -> Iterator[tuple[int, ...]]:
+    """Yield sets of the numbers of `costs`, which rise, in the order of their sums: the empty one first; not all."""
+    yield ()
+    heap: list[tuple[float, tuple[int, ...]]] = [(costs[0], (0,))] if costs else []
+    for _ in range(_MOST_SETS):
+        if not heap:
+            return
+        cost, chosen = heappop(heap)
+        yield chosen
+        last = chosen[-1]
+        if last + 1 < len(costs):
+            # The next one as well, or instead of the last one.
+            heappush(heap, (cost + costs[last + 1], (*chosen, last + 1)))
+            heappush(heap, (cost + costs[last + 1] - costs[last], (*chosen[:-1], last + 1)))

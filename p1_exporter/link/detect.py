@@ -1,0 +1,107 @@
+"""Which baud rate the meter has, found by listening.
+
+There are two: 115200, and 9600 of DSMR 2 and 3. The character format needs no search: 8 bits are read, and whether the
+top one is parity is seen by the framer.
+
+`RateSearch` knows no clock and no port. It is told what arrives, and says when to listen at the other rate. What it
+goes by are bursts: each is a telegram, or what is left of one. One that reads as P1 text, be it upside down or with
+its bits out of place, proves the rate; NULs alone are what slow characters leave at a fast port, a few odd characters
+what fast ones leave at a slow port. Where neither is seen, most of the time is spent at the likelier rate, so that
+the link can be diagnosed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from p1_exporter.link.distortion import DISTORTIONS, text_share
+
+FAST: Final = 115_200
+SLOW: Final = 9_600
+
+_PAUSE: Final = 0.3
+# Less than this is no telegram, at whatever rate it was sent and read.
+_SHORTEST_BURST: Final = 16
+# What is kept of a burst: enough to recognise text.
+_LOOKED_AT: Final = 4096
+_READABLE: Final = 0.15
+_MOSTLY: Final = 0.6
+# The longest that fast telegrams become at a slow port: 8 % of their characters are left.
+_LEFT_OF_FAST: Final = 250
+# Bursts that are listened to at the likelier rate before the other is tried, growing with each time in vain.
+_FIRST_PATIENCE: Final = 2
+_PATIENCE_GROWTH: Final = 6
+_MOST_PATIENCE: Final = 600
+_TRIAL: Final = 2
+_TRIAL_SECONDS: Final = 25.0
+
+
+class RateSearch:
+    """Finds the rate of one meter, and finds it again when nothing is understood any more.
+
+    Args of the constructor: `rate`, the likelier one.
+    """
+
+    def __init__(self, rate: int = FAST) -> None:
+        self.rate = rate
+        """What to listen at."""
+        self._home = rate
+        self._burst = bytearray()
+        self._last_byte = 0.0
+        self._foreign = 0
+        """Bursts in a row that are no text."""
+        self._patience = _FIRST_PATIENCE
+        self._trial_began = 0.0
+
+    def heard(self, data: bytes, time: float) -> bool:
+        """Take what arrived at `time` (seconds); return whether `rate` changed."""
+        changed = self.passed(time)
+        self._burst += data[: _LOOKED_AT - len(self._burst)]
+        self._last_byte = time
+        # A line that never pauses has bursts too.
+        return (len(self._burst) >= _LOOKED_AT and self._end_burst(time)) or changed
+
+    def passed(self, now: float) -> bool:
+        """Take note of the time; return whether `rate` changed."""
+        if self._burst and now - self._last_byte > _PAUSE:
+            return self._end_burst(now)
+        if self.rate != self._home and now - self._trial_began > _TRIAL_SECONDS:
+            return self._use(self._home, now)
+        return False
+
+    def understood(self) -> None:
+        """A telegram was accepted: this is the rate."""
+        self._home = self.rate
+        self._foreign = 0
+        self._patience = _FIRST_PATIENCE
+        self._burst.clear()
+
+    def _end_burst(self, now: float) -> bool:
+        burst = bytes(self._burst)
+        self._burst.clear()
+        if len(burst) < _SHORTEST_BURST:
+            return False
+        if any(text_share(burst, name) > _READABLE for name in DISTORTIONS):
+            self._home = self.rate
+            self._foreign = 0
+            return False
+        self._foreign += 1
+        if self.rate != self._home:
+            return self._foreign >= _TRIAL and self._use(self._home, now)
+        if self._foreign < (_TRIAL if _from_another_rate(burst, self.rate) else self._patience):
+            return False
+        self._patience = min(self._patience * _PATIENCE_GROWTH, _MOST_PATIENCE)
+        return self._use(SLOW if self.rate == FAST else FAST, now)
+
+    def _use(self, rate: int, now: float) -> bool:
+        self.rate = rate
+        self._foreign = 0
+        self._trial_began = now
+        return True
+
+
+def _from_another_rate(burst: bytes, rate: int) -> bool:
+    """Tell whether a burst that is no text looks like one that was sent at the other rate."""
+    if rate == FAST:
+        return burst.count(0) > _MOSTLY * len(burst)
+    return len(burst) < _LEFT_OF_FAST

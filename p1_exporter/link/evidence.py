@@ -1,0 +1,341 @@
+"""The evidence on a link: what arrived lately, in figures by which faults can be told apart.
+
+Each figure is a column of the measured signatures of line faults, or follows from how a UART works. `gather` is a
+pure function of a look into the history. Nothing here knows a fault by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from p1_exporter.link.distortion import text_share
+from p1_exporter.link.port import BITS_PER_CHARACTER
+from p1_exporter.link.rhythm import Rhythm, median, rhythm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from p1_exporter.link.counters import Counters
+    from p1_exporter.link.history import Counted, Look, Outcome
+    from p1_exporter.link.port import Chunk
+
+Marks = Literal["character", "packet", "nothing"]
+"""What a driver marks for a bad character."""
+
+_MARKS: Final[Mapping[str, Marks]] = {
+    "amba-pl011": "character",
+    "8250": "character",
+    "cp210x": "character",
+    "ftdi_sio": "packet",
+}
+
+_LOW_HALF: Final = bytes(range(128))
+_ODD_ONES: Final = bytes(byte for byte in range(256) if byte.bit_count() & 1)
+_TEXT: Final = bytes(range(0x20, 0x7F)) + b"\r\n"
+_TOP_BIT: Final = 7
+# The last counts are looked at together: what waits in the kernel's buffer was received and not read either.
+_LAST_COUNTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is known of a line beforehand."""
+
+    driver: str = "unknown"
+    baudrate: int = 115_200
+    parity: str = "N"
+    request_line: str = "none"
+
+    @property
+    def marks(self) -> Marks:
+        """What the driver marks for a bad character."""
+        return _MARKS.get(self.driver, "nothing")
+
+    @property
+    def capacity(self) -> float:
+        """Characters a second that the line can carry."""
+        return self.baudrate / BITS_PER_CHARACTER
+
+    @property
+    def mini_uart(self) -> bool:
+        """Whether it is the second UART of a Raspberry Pi, which does not look at stop bits."""
+        return self.driver == "bcm2835aux"
+
+    @property
+    def network(self) -> bool:
+        """Whether a serial server stands between line and computer."""
+        return self.driver == "tcp"
+
+
+class Telegrams(NamedTuple):
+    """What became of telegrams."""
+
+    accepted: int
+    failed: int
+    truncated: int
+    """Of those that failed."""
+    missed: int
+    """Bursts that are in no telegram at all."""
+
+    @property
+    def expected(self) -> int:
+        """How many there should have been."""
+        return self.accepted + self.failed + self.missed
+
+    @property
+    def intact(self) -> float:
+        """Share of the expected telegrams that were accepted; 0 of none."""
+        return self.accepted / self.expected if self.expected else 0.0
+
+
+class Uart(NamedTuple):
+    """What the UART and its driver marked or counted."""
+
+    framing: float
+    """Characters with a framing error, as a share of all."""
+    parity: float
+    breaks: int
+    overruns: int
+    buffer_overruns: int
+    taken: float
+    """Share of the characters received that nobody here has read: another program has."""
+    tells_breaks: bool
+    tells_received: bool
+
+
+class Characters(NamedTuple):
+    """What kind of characters arrived, as shares of all, or of those that are not NUL."""
+
+    nul: float
+    high: float
+    """With the top bit set."""
+    high_of_rest: float
+    even_of_rest: float
+    """With an even number of ones."""
+    printable: float
+
+
+class Text(NamedTuple):
+    """How much reads as P1 text, 0 to 1: as it is, or as text that went through a distortion (see there)."""
+
+    as_sent: float
+    top_bit: float
+    inverted: float
+    fall_late: float
+    rise_late: float
+    start_late: float
+
+
+class Bursts(NamedTuple):
+    """The rhythm."""
+
+    main: int
+    """Bursts that may be telegrams, or what is left of them."""
+    size: float
+    """Characters of the median one."""
+    seconds: float
+    period: float
+    """Seconds from one to the next; 0 where there is no rhythm."""
+    regularity: float
+    """Share of the intervals that last as long as most."""
+    idle: float
+    """Share of the time in which nothing arrived."""
+    stray: int
+    """Short bursts between them."""
+    stray_nul: float
+    """Of the characters in these, the share of NUL."""
+    stray_ff: float
+
+
+class Harm(NamedTuple):
+    """What had happened to those of the rejected telegrams that were looked into."""
+
+    examined: int
+    clean: int
+    """In whose text nothing was wrong."""
+    up: int
+    """Bits sent as 0 that arrived as 1."""
+    down: int
+    up_at_top: int
+    """Of the bits up, those that are the last of their character."""
+    up_before_one: int
+    """Of the bits up, those that were followed by a 1 (the stop bit is one)."""
+    down_after_zero: int
+    """Of the bits down, those that followed a 0 (the start bit is one)."""
+    flipped_characters: int
+    shifted: int
+    """Characters that arrived with a late start bit."""
+    lost: int
+    """Characters missing."""
+    gaps: int
+    """Runs of missing characters."""
+    longest_gap: int
+    foreign: int
+    tails: int
+    """Telegrams whose end is missing and whose beginning is whole."""
+    heads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One look at a link."""
+
+    line: Line
+    seconds: float
+    """How long the look took."""
+    size: int
+    """Characters received."""
+    silent_for: float
+    """Seconds since the last one, or since the look began."""
+    ends_low: bool
+    """Whether the last thing that arrived was a NUL, as a line leaves that goes low and stays there."""
+    telegrams: Telegrams
+    uart: Uart
+    characters: Characters
+    text: Text
+    bursts: Bursts
+    harm: Harm
+
+    @property
+    def load(self) -> float:
+        """Characters received, as a share of what the line can carry."""
+        return self.size / self.seconds / self.line.capacity
+
+    @property
+    def break_rate(self) -> float:
+        """Breaks a second."""
+        return self.uart.breaks / self.seconds
+
+
+def gather(look: Look, line: Line, now: float) -> Evidence:
+    """Return the evidence that a `look` at `line` holds at the time `now`."""
+    chunks = look.chunks
+    data = b"".join(chunk.data for chunk in chunks)
+    found = rhythm(chunks, line.capacity, network=line.network)
+    seconds = max(now - look.began, 0.001)
+    last = look.began if look.last_byte is None else look.last_byte
+    return Evidence(
+        line=line,
+        seconds=seconds,
+        size=len(data),
+        silent_for=now - last,
+        ends_low=data.endswith(b"\0"),
+        telegrams=_telegrams(look.outcomes, found),
+        uart=_uart(chunks, len(data), look.counts, line),
+        characters=_characters(data),
+        text=Text(*(text_share(data, name) for name in Text._fields)),
+        bursts=_bursts(found, seconds),
+        harm=_harm(look.outcomes),
+    )
+
+
+def _telegrams(outcomes: Sequence[Outcome], found: Rhythm) -> Telegrams:
+    accepted = sum(outcome.reason is None for outcome in outcomes)
+    truncated = sum(outcome.reason == "truncated" for outcome in outcomes)
+    # The first burst may have begun before, the last one may not have ended yet.
+    missed = max(0, len(found.main) - 2 - len(outcomes))
+    return Telegrams(accepted, len(outcomes) - accepted, truncated, missed)
+
+
+def _uart(chunks: Sequence[Chunk], size: int, counts: Sequence[Counted], line: Line) -> Uart:
+    marks = [kind for chunk in chunks for _, kind in chunk.marks]
+    newest = counts[-1].counters if counts else None
+
+    def counted(name: str) -> int:
+        return _difference(counts, name)
+
+    return Uart(
+        framing=max(marks.count("framing"), counted("framing")) / max(size, 1),
+        parity=max(marks.count("parity"), counted("parity")) / max(size, 1),
+        breaks=max(marks.count("break"), counted("break_")),
+        overruns=counted("overrun"),
+        buffer_overruns=counted("buffer_overrun"),
+        taken=_taken(counts),
+        tells_breaks=line.marks != "nothing" or bool(newest and newest.break_ is not None),
+        tells_received=bool(newest and newest.rx is not None),
+    )
+
+
+def _difference(counts: Sequence[Counted], name: str) -> int:
+    """Return by how much a counter rose, 0 where there is none."""
+    values = [value for count in counts if (value := _value(count.counters, name)) is not None]
+    return max(0, values[-1] - values[0]) if values else 0
+
+
+def _value(counters: Counters, name: str) -> int | None:
+    value: int | None = getattr(counters, name)
+    return value
+
+
+def _taken(counts: Sequence[Counted]) -> float:
+    """Return the share of the received characters that somebody else has read."""
+    behind = [(rx, rx - count.read) for count in counts if (rx := count.counters.rx) is not None]
+    received = behind[-1][0] - behind[0][0] if behind else 0
+    if received <= 0:
+        return 0.0
+    return max(0.0, (min(late for _, late in behind[-_LAST_COUNTS:]) - behind[0][1]) / received)
+
+
+def _characters(data: bytes) -> Characters:
+    size = max(len(data), 1)
+    nul = data.count(0)
+    rest = max(len(data) - nul, 1)
+    high = len(data.translate(None, _LOW_HALF))
+    odd = len(data) - len(data.translate(None, _ODD_ONES))
+    return Characters(
+        nul=nul / size,
+        high=high / size,
+        high_of_rest=high / rest,
+        even_of_rest=max(0.0, 1 - odd / rest),
+        printable=1 - len(data.translate(None, _TEXT)) / size,
+    )
+
+
+def _bursts(found: Rhythm, seconds: float) -> Bursts:
+    stray = b"".join(chunk.data for burst in found.stray for chunk in burst.chunks)
+    return Bursts(
+        main=len(found.main),
+        size=median(burst.size for burst in found.main),
+        seconds=median(burst.seconds for burst in found.main),
+        period=found.period,
+        regularity=found.regularity,
+        idle=max(0.0, 1 - found.busy / seconds),
+        stray=len(found.stray),
+        stray_nul=stray.count(0) / max(len(stray), 1),
+        stray_ff=stray.count(0xFF) / max(len(stray), 1),
+    )
+
+
+def _harm(outcomes: Sequence[Outcome]) -> Harm:
+    examined = [(outcome.damage, outcome.data) for outcome in outcomes if outcome.damage is not None]
+    ups: list[tuple[int, int]] = []
+    downs: list[tuple[int, int]] = []
+    flipped: list[tuple[int, int]] = []
+    for number, (damage, data) in enumerate(examined):
+        arrived_wrong: dict[int, int] = {}
+        for flip in damage.flips:
+            arrived_wrong[flip.offset] = arrived_wrong.get(flip.offset, 0) | 1 << flip.bit
+        flipped += [(number, offset) for offset in arrived_wrong]
+        for flip in damage.flips:
+            sent = data[flip.offset] ^ arrived_wrong[flip.offset]
+            (ups if flip.direction == "0_to_1" else downs).append((sent, flip.bit))
+    lost = [run.size for damage, _ in examined for run in damage.lost]
+    return Harm(
+        examined=len(examined),
+        clean=sum(damage.clean for damage, _ in examined),
+        up=len(ups),
+        down=len(downs),
+        up_at_top=sum(bit == _TOP_BIT for _, bit in ups),
+        # With the start bit before and the stop bit after them, the bits of a character are one number.
+        up_before_one=sum((sent | 0x100) >> bit + 1 & 1 for sent, bit in ups),
+        down_after_zero=sum(not sent << 1 >> bit & 1 for sent, bit in downs),
+        flipped_characters=len(flipped),
+        shifted=sum(damage.shifted for damage, _ in examined),
+        lost=sum(lost),
+        gaps=len(lost),
+        longest_gap=max(lost, default=0),
+        foreign=sum(run.size for damage, _ in examined for run in damage.inserted),
+        tails=sum(damage.tail_lost for damage, _ in examined),
+        heads=sum(damage.head_lost for damage, _ in examined),
+    )

@@ -1,0 +1,200 @@
+"""What the meter sent, where a telegram arrived damaged: the likeliest text that explains what came.
+
+Where a character never changes, it is known. Where a digit may change, another one may be a new value or a flip; which
+is likelier depends on the field, and then the checksum tells. Costs are in nats, see `template`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from p1_exporter.link.checking import Alternative, Sealed, Solution, solve
+from p1_exporter.link.matching import FLIPS_COST, SHIFT_COST, SHIFTED, allowed, differences
+from p1_exporter.link.template import CHECKSUM_DIGITS, IS_DIGIT
+
+if TYPE_CHECKING:
+    from p1_exporter.link.alignment import Alignment
+    from p1_exporter.link.matching import Block
+    from p1_exporter.link.template import Field, Template
+
+_DIGITS: Final = b"0123456789"
+_MOST_FIELDS: Final = 64
+"""Fields that are weighed; beyond that, what arrived is taken for new values."""
+_MOST_ALTERNATIVES: Final = 24
+_CREDIBLE: Final = 30.0
+"""The most that a text may cost that the checksum speaks for."""
+_CREDIBLE_UNSURE: Final = 10.0
+"""The same, where digits were lost, or no telegram was ever accepted."""
+
+
+class Explanation(NamedTuple):
+    """What was sent."""
+
+    sent: bytes
+    """One telegram or more, as in the alignment."""
+    confirmed: bool
+    """Whether the checksum, as it arrived or repaired, verifies."""
+
+
+def explain(received: bytes, template: Template, alignment: Alignment, *, trusted: bool) -> Explanation:
+    """Return the likeliest explanation.
+
+    Args:
+        received: The damaged telegram.
+        template: What is known.
+        alignment: Of these two.
+        trusted: Whether telegrams were accepted, so that it is sure that their checksums verify.
+    """
+    guess = _Guess(received, template, alignment)
+    solution = guess.checked(trusted=trusted)
+    if solution is None:
+        return Explanation(bytes(guess.sent), confirmed=False)
+    for change in solution.changes:
+        guess.sent[change.place : change.place + len(change.text)] = change.text
+    guess.sent[template.check : template.check + CHECKSUM_DIGITS] = solution.digits
+    return Explanation(bytes(guess.sent), confirmed=True)
+
+
+class _Guess:
+    """The likeliest text without regard to the checksum, and what else it may have been."""
+
+    def __init__(self, received: bytes, template: Template, alignment: Alignment) -> None:
+        self._received, self._template, self._blocks = received, template, alignment.blocks
+        size = len(template.text)
+        self._telegrams = alignment.known // size
+        self.sent = bytearray(template.text * self._telegrams)
+        self._alternatives: list[Alternative] = []
+        fields = 0
+        for block in alignment.blocks:
+            place = block.known % size
+            came = received[block.received : block.received_end]
+            self.sent[block.known : block.known_end] = _as_sent(came, template, place)
+            for field in template.fields_within(place, place + block.size):
+                part = came[field.start - place : field.end - place]
+                if part != template.text[field.start : field.end] and fields < _MOST_FIELDS:
+                    fields += 1
+                    self._weigh(field, part, block.known - place)
+
+    def _weigh(self, field: Field, came: bytes, telegram: int) -> None:
+        """Choose the likeliest value of a field in which something differs."""
+        known = self._template.text[field.start : field.end]
+        (least, value), *others = _values(field, known, came)
+        start = telegram + field.start
+        self.sent[start : start + len(came)] = value
+        self._alternatives += (Alternative(cost - least, start, other) for cost, other in others)
+
+    def checked(self, *, trusted: bool) -> Solution | None:
+        """Return the likeliest text whose checksum verifies, if the checksum arrived and such a text is credible."""
+        check, checksum = self._template.check, self._template.checksum
+        block = self._block_at(check) if check >= 0 else None
+        if not (checksum and block) or self._telegrams > 1 or check + CHECKSUM_DIGITS > block.known_end:
+            return None
+        at = check - block.known + block.received
+        known_digits = self._template.text[check : check + CHECKSUM_DIGITS]
+        sealed = Sealed(
+            checksum,
+            bytes(self.sent[:check]),
+            self._received[at : at + CHECKSUM_DIGITS],
+            capitals=not known_digits.translate(None, _DIGITS).islower(),
+        )
+        sure = trusted and not self._digits_lost()
+        alternatives = sorted(self._alternatives)[:_MOST_ALTERNATIVES]
+        return solve(
+            sealed,
+            alternatives,
+            self._flip_cost if trusted else _never,
+            _CREDIBLE if sure else _CREDIBLE_UNSURE,
+        )
+
+    def _block_at(self, place: int) -> Block | None:
+        """Return the block in which `place` is that of a character which arrived."""
+        return next((block for block in self._blocks if block.known <= place < block.known_end), None)
+
+    def _digits_lost(self) -> bool:
+        """Whether digits are missing that may have changed."""
+        arrived = bytearray(len(self._template.text))
+        for block in self._blocks:
+            arrived[block.known : block.known_end] = b"\xff" * block.size
+        return bool(_number(self._template.digits) & ~_number(arrived))
+
+    def _flip_cost(self, place: int, bit: int) -> float | None:
+        """Return the additional cost if one more bit was flipped: that is seen only if digit came of digit."""
+        block = self._block_at(place)
+        digit = self.sent[place] ^ 1 << bit
+        if block is None or not self._template.digits[place] or digit not in _DIGITS:
+            return None
+        field = self._template.field_at(place)
+        came = self._received[place - block.known + block.received]
+        if field is None or field.start < block.known or field.end > block.known_end:
+            return character_cost(digit, came) - character_cost(self.sent[place], came)
+        known = self._template.text[field.start : field.end]
+        start = field.start - block.known + block.received
+        arrived = self._received[start : start + len(known)]
+        now = bytes(self.sent[field.start : field.end])
+        other = bytearray(now)
+        other[place - field.start] = digit
+        return _value_cost(field, known, bytes(other), arrived) - _value_cost(field, known, now, arrived)
+
+
+def _never(_place: int, _bit: int) -> float | None:
+    return None
+
+
+def character_cost(sent: int, came: int) -> int:
+    """Return what it costs that `came` arrived where `sent` was sent."""
+    return SHIFT_COST if came == SHIFTED[sent] else FLIPS_COST[sent ^ came]
+
+
+def _as_sent(came: bytes, template: Template, place: int) -> bytes:
+    """Return what was sent where characters arrived for those of the known text from `place` on, fields aside."""
+    mask = allowed(came, template, place)
+    known = template.text[place : place + len(came)]
+    sent = _number(came) & mask | _number(known) & ~mask
+    repaired = bytearray(sent.to_bytes(len(came), "big"))
+    # Characters that are no digits, at places where any digit may have been sent.
+    damaged = _number(differences(came, template, place)) & _number(
+        template.digits[place : place + len(came)]
+    )
+    for found in re.finditer(rb"[^\0]", damaged.to_bytes(len(came), "big")):
+        at = found.start()
+        repaired[at] = _nearest_digits(came[at], known[at])[0]
+    return bytes(repaired)
+
+
+@lru_cache(maxsize=1024)
+def _nearest_digits(came: int, known: int) -> bytes:
+    """Return the digits of which it is likeliest that `came` arrived, that which was sent before first."""
+    costs = {digit: character_cost(digit, came) for digit in _DIGITS}
+    least = min(costs.values())
+    nearest = [digit for digit, cost in costs.items() if cost == least]
+    return bytes(sorted(nearest, key=lambda digit: abs(digit - known)))
+
+
+def _values(field: Field, known: bytes, came: bytes) -> list[tuple[float, bytes]]:
+    """Return the values that may have been sent in a field, with their costs, the likeliest first.
+
+    Either it is the value before, and all that differs was flipped, or its last digits changed.
+    """
+    changed = bytearray(known)
+    unclear: list[tuple[int, int]] = []
+    for place, (old, new) in enumerate(zip(known, came, strict=True)):
+        if IS_DIGIT[old]:
+            nearest = _nearest_digits(new, old)
+            changed[place] = nearest[0]
+            unclear += ((place, digit) for digit in nearest[1:])
+        elif old in b"SW" and new in b"SW":
+            changed[place] = new
+    values = {known[:cut] + bytes(changed[cut:]) for cut in range(len(known) + 1)}
+    for place, digit in unclear:
+        values.add(bytes([*changed[:place], digit, *changed[place + 1 :]]))
+    return sorted((_value_cost(field, known, value, came), value) for value in values)
+
+
+def _value_cost(field: Field, known: bytes, sent: bytes, came: bytes) -> float:
+    return field.change_cost(known, sent) + sum(map(character_cost, sent, came))
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "big")

@@ -1,0 +1,113 @@
+"""The recent past of a link: what arrived, what became of it, and what the driver counted. Bounded.
+
+Times are seconds of a monotonic clock, given by the caller.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from p1_exporter.link.counters import Counters
+    from p1_exporter.link.damage import Damage
+    from p1_exporter.link.port import Chunk
+    from p1_exporter.telegram.events import Reason
+
+KEPT_BYTES: Final = 64 * 1024
+"""What is kept of the bytes: five seconds of a line that never pauses, minutes of a meter."""
+_KEPT_OUTCOMES: Final = 1024
+_KEPT_COUNTS: Final = 1024
+
+
+class Outcome(NamedTuple):
+    """What became of one telegram."""
+
+    began: float
+    """When its first byte arrived."""
+    size: int
+    """Bytes on the wire."""
+    reason: Reason | Literal["unbegun"] | None
+    """Why it was rejected; None if it was accepted; `unbegun` where its beginning was damaged beyond recognition."""
+    damage: Damage | None = None
+    """What happened to it, where that was looked into."""
+    data: bytes = b""
+    """What arrived of a rejected one, without parity bits."""
+
+
+class Counted(NamedTuple):
+    """What the driver had counted at a time, and what had been read by then."""
+
+    time: float
+    counters: Counters
+    read: int
+
+
+class Look(NamedTuple):
+    """What happened on a link from one time on."""
+
+    began: float
+    chunks: tuple[Chunk, ...]
+    outcomes: tuple[Outcome, ...]
+    counts: tuple[Counted, ...]
+    """With the last count before, as counts matter as differences."""
+    last_byte: float | None
+    """When the last one arrived, however long ago."""
+
+
+class History:
+    """What happened on a link lately.
+
+    Args of the constructor: `now`, the time; `kept_bytes`, how many of the newest bytes are kept.
+    """
+
+    def __init__(self, now: float, kept_bytes: int = KEPT_BYTES) -> None:
+        self.began = now
+        """From when on it is complete."""
+        self.chunks: deque[Chunk] = deque()
+        self.outcomes: deque[Outcome] = deque(maxlen=_KEPT_OUTCOMES)
+        self.counts: deque[Counted] = deque(maxlen=_KEPT_COUNTS)
+        self.last_byte: float | None = None
+        self.read = 0
+        """Characters read since the port was opened."""
+        self._kept_bytes = kept_bytes
+        self._held = 0
+
+    def received(self, chunk: Chunk) -> None:
+        """Remember what one read gave."""
+        self.chunks.append(chunk)
+        self.last_byte = chunk.time
+        self.read += len(chunk.data)
+        self._held += len(chunk.data)
+        while self._held > self._kept_bytes and len(self.chunks) > 1:
+            self._held -= len(self.chunks.popleft().data)
+            self.began = max(self.began, self.chunks[0].time)
+
+    def decided(self, outcome: Outcome) -> None:
+        """Remember what became of a telegram."""
+        self.outcomes.append(outcome)
+
+    def counted(self, now: float, counters: Counters) -> None:
+        """Remember what the driver counted."""
+        self.counts.append(Counted(now, counters, self.read))
+
+    def forget_before(self, time: float) -> None:
+        """Forget what is older than `time`, but for the last count before it."""
+        self.began = max(self.began, time)
+        while self.chunks and self.chunks[0].time < time:
+            self._held -= len(self.chunks.popleft().data)
+        while self.outcomes and self.outcomes[0].began < time:
+            self.outcomes.popleft()
+        while len(self.counts) > 1 and self.counts[1].time < time:
+            self.counts.popleft()
+
+    def since(self, time: float) -> Look:
+        """Return what happened from `time` on, as far as it is remembered."""
+        earlier = [count for count in self.counts if count.time < time][-1:]
+        return Look(
+            began=max(self.began, time),
+            chunks=tuple(chunk for chunk in self.chunks if chunk.time >= time),
+            outcomes=tuple(outcome for outcome in self.outcomes if outcome.began >= time),
+            counts=(*earlier, *(count for count in self.counts if count.time >= time)),
+            last_byte=self.last_byte,
+        )

@@ -1,0 +1,349 @@
+"""The signatures of line faults: how each shows in the evidence.
+
+Rows stand in the order in which they exclude each other: the first that holds is the fault of its layer. To teach the
+program another fault, add a row here and an entry in `faults.toml`. The bounds lie between the medians measured for
+the fault and those of its neighbours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from p1_exporter.link.evidence import Evidence
+
+
+class Signature(NamedTuple):
+    """A row of the table."""
+
+    fault: str
+    confidence: float
+    seen: str
+    holds: Callable[[Evidence], bool]
+
+
+_PATIENCE: Final = 12.0
+_PATIENCE_PERIODS: Final = 3.0
+_GLITCHES: Final = 12
+
+
+def silent(e: Evidence) -> bool:
+    """Tell whether nothing arrives any more, or next to nothing ever did."""
+    patience = max(_PATIENCE, _PATIENCE_PERIODS * e.bursts.period)
+    next_to_nothing = e.size < _GLITCHES and e.seconds > patience
+    return (e.silent_for > patience or next_to_nothing) and e.uart.taken < 0.5
+
+
+def _nothing_understood(e: Evidence) -> bool:
+    return not e.telegrams.accepted and e.bursts.main > 1
+
+
+def _text_gone(e: Evidence) -> bool:
+    return not e.telegrams.accepted and e.text.as_sent < 0.1 and e.bursts.main > 1
+
+
+def _remains(e: Evidence) -> bool:
+    """Tell whether a few characters are left of each telegram."""
+    return _nothing_understood(e) and e.bursts.main > 3 and e.bursts.size < 40 and e.bursts.regularity > 0.6
+
+
+def _text_good(e: Evidence) -> bool:
+    return e.text.as_sent > 0.5 or e.text.top_bit > 0.5
+
+
+def _per_telegram(e: Evidence, number: float) -> float:
+    return number / max(e.harm.examined, 1)
+
+
+def _excess(e: Evidence, distorted: float) -> float:
+    """Return how much more reads as text if a distortion is allowed for."""
+    return distorted - e.text.as_sent
+
+
+# What this computer does with what it received: proven by counters, whatever the wire may be like.
+_COMPUTER: Final = (
+    Signature(
+        "second_reader",
+        0.95,
+        "the port received more bytes than this program could read",
+        lambda e: e.uart.taken > 0.04,
+    ),
+    Signature(
+        "overrun",
+        0.95,
+        "the UART counted characters that it had to drop",
+        lambda e: e.uart.overruns + e.uart.buffer_overruns > 0 and e.telegrams.failed > 1,
+    ),
+)
+
+_WIRE: Final = (
+    # Nothing arrives.
+    Signature(
+        "stuck_low",
+        0.9,
+        "one break, then nothing: the receiving pin is low",
+        lambda e: silent(e) and e.uart.tells_breaks and (e.ends_low or (not e.size and e.uart.breaks > 0)),
+    ),
+    Signature("stuck_low", 0.6, "a single NUL, then nothing", lambda e: silent(e) and e.ends_low),
+    Signature(
+        "silent",
+        0.9,
+        "no byte arrives, and the receiving pin is not low",
+        lambda e: silent(e) and (e.uart.tells_breaks or e.line.mini_uart),
+    ),
+    Signature("silent", 0.6, "no byte arrives", silent),
+    # A flood of NULs.
+    Signature(
+        "inverted",
+        0.85,
+        "NULs without end, and once in each interval something else",
+        lambda e: e.load > 0.9 and 0.9 < e.characters.nul < 0.998 and not e.telegrams.accepted,
+    ),
+    Signature(
+        "stuck_low",
+        0.9,
+        "more NULs than the line can carry characters: the receiving pin is low",
+        lambda e: e.load > 0.5 and e.characters.nul > 0.9,
+    ),
+    # Text that can be had by undoing a distortion.
+    Signature(
+        "inverted",
+        0.95,
+        "turned round bit by bit, the bytes are P1 text",
+        lambda e: _text_gone(e) and e.text.inverted > 0.2,
+    ),
+    Signature(
+        "slow_rise",
+        0.85,
+        "a break or two in place of each telegram: the pin falls with it and does not rise again",
+        lambda e: _remains(e) and e.characters.nul > 0.8,
+    ),
+    Signature(
+        "slow_fall",
+        0.85,
+        "a few characters of ones in place of each telegram: the pin hardly falls",
+        lambda e: _remains(e) and e.characters.high > 0.9,
+    ),
+    Signature(
+        "wrong_speed",
+        0.95,
+        "nothing but NULs, in bursts that last too long",
+        lambda e: (
+            _nothing_understood(e)
+            and e.characters.nul > 0.9
+            and e.line.baudrate > 9600
+            and e.bursts.size > 100
+        ),
+    ),
+    Signature(
+        "wrong_speed",
+        0.85,
+        "NULs and characters with the top bit, in bursts",
+        lambda e: _text_gone(e) and e.characters.nul > 0.5 and e.characters.high_of_rest > 0.95,
+    ),
+    Signature(
+        "wrong_speed",
+        0.9,
+        "bursts of a few characters where a telegram has hundreds",
+        lambda e: (
+            _text_gone(e) and e.line.baudrate < 20_000 and e.bursts.size < 150 and e.bursts.seconds < 0.3
+        ),
+    ),
+    Signature(
+        "wrong_format",
+        0.9,
+        "parity errors on half of the characters, and perfect text",
+        lambda e: e.uart.parity > 0.2 and _text_good(e),
+    ),
+    Signature(
+        "wrong_format",
+        0.9,
+        "the top bit is a parity bit, of a kind that no meter should send",
+        lambda e: (
+            _nothing_understood(e) and e.text.top_bit > 0.5 and not 0.03 < e.characters.even_of_rest < 0.97
+        ),
+    ),
+    Signature(
+        "wrong_format",
+        0.85,
+        "characters with an odd number of ones do not get through",
+        lambda e: e.characters.even_of_rest > 0.97 and e.characters.high < 0.02 and e.characters.nul > 0.2,
+    ),
+    Signature(
+        "lost_characters",
+        0.9,
+        "characters begin one bit late, as in a software UART",
+        lambda e: e.text.start_late > 0.1 or e.harm.shifted > max(2, e.harm.up + e.harm.down),
+    ),
+    Signature(
+        "clock",
+        0.9,
+        "framing errors on nearly every character, and good text",
+        lambda e: (
+            e.uart.framing > (0.9 if e.line.marks == "packet" else 0.3)
+            and e.uart.breaks < 2 * e.bursts.main
+            and e.text.top_bit > 0.5
+        ),
+    ),
+    Signature(
+        "clock",
+        0.85,
+        "framing errors on nearly every character, and no breaks",
+        lambda e: (
+            _text_gone(e)
+            and e.uart.framing > 0.6
+            and e.characters.nul < 0.1
+            and e.uart.breaks < 2 * e.bursts.main
+            and e.line.marks == "character"
+        ),
+    ),
+    Signature(
+        "clock",
+        0.8,
+        "only the last bit of characters is wrong",
+        lambda e: (
+            e.telegrams.failed > 1 and _excess(e, e.text.top_bit) > 0.2 and e.characters.even_of_rest < 0.9
+        ),
+    ),
+    Signature(
+        "hum",
+        0.85,
+        "breaks all the time, also between telegrams",
+        lambda e: e.bursts.idle < 0.4 and e.characters.nul > 0.1 and e.telegrams.intact < 0.5,
+    ),
+    Signature(
+        "slow_rise",
+        0.9,
+        "ones that follow a zero arrive as zeros",
+        lambda e: _excess(e, e.text.rise_late) > 0.2,
+    ),
+    Signature(
+        "slow_rise",
+        0.85,
+        "breaks and NULs within the telegrams, and nothing between them",
+        lambda e: _text_gone(e) and e.characters.nul > 0.1 and e.bursts.idle > 0.5,
+    ),
+    Signature(
+        "slow_fall",
+        0.9,
+        "zeros that are followed by a one arrive as ones",
+        lambda e: _excess(e, e.text.fall_late) > 0.2,
+    ),
+    Signature(
+        "inverted",
+        0.8,
+        "text gone, one break with each telegram",
+        lambda e: (
+            _text_gone(e)
+            and 0.1 < e.uart.framing < 0.6
+            and e.characters.high > 0.5
+            and 0.5 < e.uart.breaks / e.bursts.main < 2
+            and e.line.marks == "character"
+        ),
+    ),
+    Signature(
+        "slow_fall",
+        0.85,
+        "text gone, the top bit set in most characters",
+        lambda e: _text_gone(e) and e.characters.high > 0.65 and e.characters.nul < 0.05,
+    ),
+    Signature(
+        "wrong_speed",
+        0.8,
+        "text gone without a pattern, and the rhythm of telegrams is right",
+        lambda e: _text_gone(e) and e.line.mini_uart,
+    ),
+    Signature(
+        "wrong_speed",
+        0.8,
+        "text gone, framing errors without a pattern, and the rhythm of telegrams is right",
+        lambda e: _text_gone(e) and e.uart.framing > 0.1 and e.characters.nul < 0.1 and e.bursts.idle > 0.5,
+    ),
+    # Text that is perfect as far as it came.
+    Signature(
+        "checksum",
+        0.9,
+        "nothing is wrong in the text, and the checksum never fits",
+        lambda e: (
+            not e.telegrams.accepted
+            and e.telegrams.failed > 2
+            and e.text.as_sent > 0.7
+            and not e.harm.up + e.harm.down + e.harm.lost
+            and e.characters.printable > 0.98
+        ),
+    ),
+    Signature(
+        "intermittent",
+        0.85,
+        "breaks or NULs at any time, and pieces of telegrams missing",
+        lambda e: e.bursts.stray > 2 and e.bursts.stray_nul > 0.4 and e.telegrams.intact < 0.95,
+    ),
+    Signature(
+        "noise",
+        0.85,
+        "bytes of ones between the telegrams, and bits flipped in them",
+        lambda e: e.bursts.stray > 2 and e.telegrams.failed > 1,
+    ),
+    Signature(
+        "request_drop",
+        0.85,
+        "telegrams break off, and what arrives of them is perfect",
+        lambda e: (
+            e.telegrams.truncated > 1
+            and e.harm.up + e.harm.down == 0
+            and e.harm.tails + e.harm.heads > 0.5 * e.harm.examined
+        ),
+    ),
+    Signature(
+        "slow_fall",
+        0.85,
+        "zeros that are followed by a one arrive as ones",
+        lambda e: (
+            e.harm.up > 5
+            and e.harm.down < 0.1 * e.harm.up
+            and e.harm.up_before_one > 0.85 * e.harm.up
+            and e.telegrams.intact < 0.3
+        ),
+    ),
+    Signature(
+        "slow_rise",
+        0.85,
+        "ones that follow a zero arrive as zeros",
+        lambda e: (
+            e.harm.down > 5
+            and e.harm.up < 0.1 * e.harm.down
+            and e.harm.down_after_zero > 0.85 * e.harm.down
+            and e.telegrams.intact < 0.3
+        ),
+    ),
+    Signature(
+        "lost_characters",
+        0.8,
+        "characters are missing, and what arrives is perfect",
+        lambda e: e.telegrams.failed > 1 and e.harm.gaps > 2 * (e.harm.up + e.harm.down),
+    ),
+    Signature(
+        "noise",
+        0.8,
+        "single bits flipped, without a pattern",
+        lambda e: e.telegrams.failed > 1 and e.harm.up + e.harm.down > 1,
+    ),
+)
+
+LAYERS: Final[tuple[tuple[Signature, ...], ...]] = (_COMPUTER, _WIRE)
+
+
+def troubled(e: Evidence) -> bool:
+    """Tell whether there is anything to explain: one bad telegram is an accident."""
+    bad = e.telegrams.failed + e.telegrams.missed
+    return (
+        silent(e)
+        or (bad > 1 and e.telegrams.intact < 0.97)
+        or e.uart.framing > 0.3
+        or e.uart.parity > 0.2
+        or e.uart.taken > 0.04
+        or (e.load > 0.5 and e.characters.nul > 0.5)
+        or (not e.telegrams.accepted and e.bursts.main > 1)
+    )

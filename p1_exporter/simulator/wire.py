@@ -1,0 +1,189 @@
+"""A meter's wire, from what the meter sends to what a program reads, with a fault if one is wanted.
+
+    Transmission -> wire node -> Disturbance -> RX node -> Receiver -> Reporter
+    (the meter)     (circuit)                  (circuit)  (UART)       (driver)
+
+`Wire` knows no clock and no I/O: it is told what time it is, in seconds of any clock that never falls. It computes
+run by run, always cut at the same places, so that all it does is a function of its arguments, however often one looks.
+A run that nothing disturbs is passed on whole.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from p1_exporter.simulator.circuit import rx_node, wire_node
+from p1_exporter.simulator.disturbance import Disturbance
+from p1_exporter.simulator.faults import FAULTS, PHASE, Conditions, Setting
+from p1_exporter.simulator.models import wire_bytes
+from p1_exporter.simulator.reporting import DRIVERS, Reporter
+from p1_exporter.simulator.transmission import Transmission, edges
+from p1_exporter.simulator.uart import Characters, SoftwareUart, as_even_parity
+
+if TYPE_CHECKING:
+    from p1_exporter.simulator.models import Model
+    from p1_exporter.simulator.reporting import Counts, ErrorMark
+    from p1_exporter.simulator.transmission import Run
+    from p1_exporter.simulator.uart import Receiver
+
+PATIENCE: Final = 30.0
+"""Seconds: what was not taken for longer is lost, as on a real line where nobody listens."""
+
+
+class Read(NamedTuple):
+    """What was read at once.
+
+    Attributes:
+        time: arrival of the first byte, in seconds.
+        data: at least one byte.
+        marks: which bytes of `data` arrived in error, in order. A break is a 00 with its mark.
+    """
+
+    time: float
+    data: bytes
+    marks: tuple[ErrorMark, ...]
+
+
+DEFAULT_DRIVER: Final = "amba-pl011"
+DEFAULT_SEVERITY: Final = 0.5
+
+
+class Wire:
+    """The wire of `model`, whose clock shows `start` (epoch seconds) at `now`.
+
+    Args of the constructor: `fault`, one of `FAULTS`, or None for a healthy wire, with its `severity` from 0 to 1 and
+    its `kind`, by default one that the seed chooses; `driver`, one of `DRIVERS`; `baudrate`, what the port is
+    set to, by default that of the meter; `seed`, number of the household, and of all that is random on the wire.
+
+    Raises:
+        UserError: as `Transmission`.
+    """
+
+    def __init__(  # noqa: PLR0913 - one for each parameter of a URL, and the time
+        self,
+        model: Model,
+        seed: int,
+        start: float,
+        now: float,
+        *,
+        fault: str | None = None,
+        severity: float = DEFAULT_SEVERITY,
+        kind: str | None = None,
+        driver: str = DEFAULT_DRIVER,
+        baudrate: int | None = None,
+    ) -> None:
+        self._rng = random.Random(f"{seed} {fault} wire")  # noqa: S311 - noise, no secret
+        self._driver = DRIVERS[driver]
+        self._conditions = conditions = Conditions()
+        if fault is not None and severity > 0:
+            rng = random.Random(f"{seed} {fault}")  # noqa: S311 - as above
+            kinds = FAULTS[fault].kinds
+            telegram = wire_bytes(model, model.household(seed), int(start))
+            setting = Setting(
+                model=model,
+                driver=self._driver,
+                telegram=len(telegram) / model.characters_a_second,
+                begin=now,
+                kind=rng.choice(kinds) if kind is None else kind,
+                rng=rng,
+            )
+            self._conditions = conditions = FAULTS[fault].conditions(setting, severity)
+        self._transmission = Transmission(
+            model, seed, start, now, change=conditions.change, timing=conditions.timing
+        )
+        self._bit = 1 / model.baudrate
+        self._begin = now
+        self._wire = conditions.wire or wire_node()
+        self._disturbance = None if conditions.windows is None else Disturbance(conditions.windows)
+        self._rx = conditions.rx or rx_node()
+        self._idle_low = conditions.inverted
+        self._receiver = self._new_receiver(baudrate or model.baudrate)
+        self._reporter = Reporter(self._driver, conditions.losses)
+        self.counts: Counts | None = self._reporter.counts()
+        """What the driver had counted as the last read was made; None if it counts nothing."""
+
+    @property
+    def due(self) -> float:
+        """When something can be read; or until when it is certain that nothing can, so that one may look again."""
+        if not self._reporter.pieces:
+            self._advance()
+        return self._reporter.pieces[0].time if self._reporter.pieces else self._transmission.now
+
+    def take(self, now: float) -> Read | None:
+        """Return all that has arrived by `now` and was not taken yet, if anything."""
+        if now - self._transmission.now > PATIENCE:
+            self._transmission.skip_to(now - PATIENCE)
+        while self._transmission.now <= now:
+            self._advance()
+        pieces = self._reporter.pieces
+        data, marks = bytearray(), []
+        begin = None
+        while pieces and pieces[0].time <= now:
+            piece = pieces.popleft()
+            self.counts = piece.counts
+            if piece.data and begin is None:
+                begin = piece.time
+            marks += [(len(data) + place, error) for place, error in piece.marks]
+            data += piece.data
+        return None if begin is None else Read(begin, bytes(data), tuple(marks))
+
+    def present(self, now: float) -> bool:
+        """Whether the port is there."""
+        return (now - self._begin) % PHASE >= self._conditions.absent * PHASE
+
+    def set_baudrate(self, baudrate: int) -> None:
+        """Set the receiver's speed, where it heeds that; it begins anew with what has not been computed yet."""
+        self._receiver = self._new_receiver(baudrate)
+
+    def _new_receiver(self, baudrate: int) -> Receiver:
+        conditions = self._conditions
+        rate = (conditions.baudrate or baudrate) * conditions.clock
+        if conditions.late is not None:
+            return SoftwareUart(rate, *conditions.late, self._rng)
+        return self._driver.receiver(rate)
+
+    def _advance(self) -> None:
+        """Compute another run or pause."""
+        run = self._transmission.next()
+        windows = [] if self._disturbance is None else self._disturbance.before(run.end)
+        if self._clear and not windows:
+            characters = self._whole(run)
+        else:
+            if run.data and self._conditions.drift:
+                stretch = 1 + self._rng.gauss(0, self._conditions.drift)
+                self._wire.stretch = self._rx.stretch = max(0.1, stretch)
+            line = self._wire.pass_on(edges(run, self._bit), run.end)
+            if self._disturbance is not None:
+                line = self._disturbance.impose(line, windows, run.end)
+            line = self._rx.pass_on(line, run.end)
+            if self._idle_low:
+                line.insert(0, run.begin)
+                self._idle_low = False
+            characters = self._receiver.receive(line, run.end)
+        if self._conditions.even_parity:
+            characters = as_even_parity(characters)
+        self._reporter.report(characters, run.end, 1 / self._receiver.baudrate)
+
+    @property
+    def _clear(self) -> bool:
+        """Whether a run would get through whole, if nothing disturbed it."""
+        conditions = self._conditions
+        return (
+            conditions.wire is None
+            and conditions.rx is None
+            and not conditions.inverted
+            and conditions.late is None
+            and self._receiver.baudrate * self._bit == 1
+            and (self._disturbance is None or self._disturbance.at_rest)
+            and self._wire.at_rest
+            and self._rx.at_rest
+            and self._receiver.at_rest
+        )
+
+    def _whole(self, run: Run) -> Characters:
+        """Return all characters of a run, each complete as its stop bit has been sent."""
+        character = 10 * self._bit
+        begin = run.begin + character
+        times = [begin + number * character for number in range(len(run.data))]
+        return Characters(times, bytearray(run.data), [])
