@@ -1,4 +1,4 @@
-"""One meter: the thread that reads its port, frames, checks and decodes, and publishes what it knows.
+"""One meter: the thread that reads its port, judges and decodes, and publishes what it knows.
 
 The thread owns everything but the snapshot, which it replaces and never changes: whoever reads takes the newest,
 and no lock is held while anything is parsed or rendered.
@@ -9,39 +9,30 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import deque
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
 import structlog
 
 from p1_exporter.errors import UserError
 from p1_exporter.link.backoff import Backoff
+from p1_exporter.link.detect import RateSearch
+from p1_exporter.link.line import Line
 from p1_exporter.link.port import Chunk, EndOfInput, Port, PortError, PortSettings, open_port
+from p1_exporter.link.reception import Accepted, Judged, Reception, Refused, Stray, Understanding
 from p1_exporter.link.record import LinkRecord, LinkSnapshot, PortInfo
 from p1_exporter.link.request import Demand
-from p1_exporter.telegram.acceptance import objection
-from p1_exporter.telegram.decoder import Decoded, Decoder
-from p1_exporter.telegram.events import Event, Noise, Reason, Rejection, Telegram
-from p1_exporter.telegram.framer import Framer
-from p1_exporter.telegram.plausibility import Plausibility, registers
-from p1_exporter.telegram.samples import MAX_OBIS_VALUES, Samples, samples
+from p1_exporter.link.watch import LinkWatch, WatchSnapshot
+from p1_exporter.telegram.samples import MAX_OBIS_VALUES
 
 if TYPE_CHECKING:
     from p1_exporter.link.share import ShareServer
-    from p1_exporter.telegram.cipher import Cipher
-
-SILENCE_SECONDS: Final = 5.0
-"""After so long without a byte, a telegram that has begun will not be finished."""
 
 _CUT: Final = ("truncated", "crc")
 """What a telegram is rejected for that was cut at either end."""
 
 _TICK_SECONDS: Final = 1.0
 _HEARTBEAT_SECONDS: Final = 60.0
-_TIME_RESOLUTION: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +43,25 @@ class MeterSettings:
     port: PortSettings
     port_reason: str = ""
     """Why this port, if nobody named it."""
-    time_zone: str = "Europe/Amsterdam"
-    max_power: float = 55_200.0
-    """Bound of plausible readings, in watts."""
-    cipher: Cipher | None = None
-    identities: bool = False
-    """Whether serial numbers may be exported."""
+    understanding: Understanding = field(default_factory=Understanding)
 
 
-@dataclass(frozen=True)
-class AcceptedTelegram:
-    """The newest accepted telegram; what is costly is worked out when it is asked for."""
+@dataclass(frozen=True, slots=True)
+class NewestTelegram:
+    """The newest accepted telegram."""
 
-    decoded: Decoded
-    meter_time: float | None
-    """The meter's clock in seconds since 1970 UTC, None where the telegram has none."""
+    accepted: Accepted
     received: float
-    """The system's clock when its first byte arrived."""
-    identities: bool = False
+    """The system's clock when its first byte arrived, in seconds since 1970 UTC."""
 
-    @cached_property
-    def samples(self) -> Samples:
-        """Its samples."""
-        return samples(self.decoded, identities=self.identities)
+    @property
+    def meter_time(self) -> float | None:
+        """The meter's clock in seconds since 1970 UTC, None where the telegram has none."""
+        for line in self.accepted.decoded.lines:
+            for reading in line.readings:
+                if reading.name == "p1_meter_timestamp_seconds":
+                    return reading.value
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +70,8 @@ class MeterSnapshot:
 
     name: str
     link: LinkSnapshot
-    telegram: AcceptedTelegram | None
+    watch: WatchSnapshot
+    telegram: NewestTelegram | None
 
 
 class Meter:
@@ -99,13 +87,10 @@ class Meter:
         self._settings = settings
         self._next_settings = settings
         self._record = LinkRecord(time.monotonic(), _port_info(settings))
-        self._telegram: AcceptedTelegram | None = None
-        self._framer = Framer(settings.cipher)
-        self._decoder = Decoder(ZoneInfo(settings.time_zone))
-        self._plausibility = Plausibility(settings.max_power)
-        self._arrivals: deque[tuple[int, float]] = deque()
-        self._stream = 0
-        self._last_byte = 0.0
+        self._reception = Reception(settings.understanding)
+        self._watch = LinkWatch(time.monotonic())
+        self._search = _rate_search(settings.port)
+        self._telegram: NewestTelegram | None = None
         self._last_count = 0.0
         self._trouble = ""
         self._why_rejected = ""
@@ -173,14 +158,12 @@ class Meter:
             self._wait(backoff.next())
 
     def _use(self, settings: MeterSettings) -> None:
-        """Take over new settings. What was learned of the meter stays, unless it was learned by the old ones."""
-        if settings.cipher is not self._settings.cipher:
-            self._framer = Framer(settings.cipher, self._stream)
+        """Take over new settings."""
+        if settings.understanding.cipher is not self._settings.understanding.cipher:
             self._why_rejected = ""
-        if settings.time_zone != self._settings.time_zone:
-            self._decoder = Decoder(ZoneInfo(settings.time_zone))
-        if settings.max_power != self._settings.max_power:
-            self._plausibility = Plausibility(settings.max_power)
+        self._reception.understand(settings.understanding)
+        if settings.port != self._settings.port:
+            self._search = _rate_search(settings.port)
         self._settings = settings
 
     def _wait(self, seconds: float | None) -> None:
@@ -199,11 +182,42 @@ class Meter:
                 # Not earlier: a busy serial server accepts every client, only to close the connection.
                 backoff.reset()
                 self._received(chunk)
-            elif self._framer.pending_bytes and time.monotonic() - self._last_byte >= SILENCE_SECONDS:
-                self._decided(self._framer.silence())
+            self._take(self._reception.passed(time.monotonic()))
+            self._search_rate(port, chunk)
             self._ask(port)
             self._count(port)
             self._publish()
+
+    def _search_rate(self, port: Port, chunk: Chunk | None) -> None:
+        """Listen at another speed if nothing is understood at this one. A link that works is left alone."""
+        now = time.monotonic()
+        search = self._search
+        if search is None or self.snapshot.link.fresh(now):
+            return
+        if (search.heard(chunk.data, chunk.time) if chunk else search.passed(now)) and not self._set_rate(
+            port
+        ):
+            self._search = None
+
+    def _set_rate(self, port: Port) -> bool:
+        """Listen at the speed that the search wants; return False if that is not to be had."""
+        search = self._search
+        if search is None or not port.set_baudrate(search.rate):
+            return False
+        self._take(self._reception.silence())
+        self._record.port_changed(self._port_info(port))
+        self._begin_watch(port)
+        self._log.info("listening at another speed", port=port.url, baudrate=port.baudrate)
+        return True
+
+    def _begin_watch(self, port: Port) -> None:
+        line = Line(port.driver, port.baudrate, request_line=port.request_line)
+        self._watch.opened(time.monotonic(), line)
+
+    def _port_info(self, port: Port) -> PortInfo:
+        return replace(
+            _port_info(self._settings), driver=port.driver, baudrate=port.baudrate, format=port.format
+        )
 
     def _patience(self) -> float:
         """Return how long to wait for bytes: no longer than until the request line is to be raised."""
@@ -213,14 +227,16 @@ class Meter:
     def _ask(self, port: Port) -> None:
         """Raise or release the request line, if it is time."""
         demand, now = self._demand, time.monotonic()
-        if demand is None or demand.wanted(now, arriving=self._framer.pending) == demand.raised:
+        if demand is None or demand.wanted(now, arriving=self._reception.pending) == demand.raised:
             return
         if not demand.raised:
             # What was cut when the line was released does not go on.
-            self._decided(self._framer.silence())
+            self._take(self._reception.silence())
         port.request(not demand.raised)
         demand.switched(now)
         self._record.requested(asserted=demand.raised)
+        # What arrives on a line that nobody drives, or does not arrive, says nothing about it.
+        self._watch.pause(now, paused=not demand.raised)
 
     def _count(self, port: Port) -> None:
         """Ask what the driver counted, once a second; but go on asking until no byte waits, to see what others took."""
@@ -230,23 +246,25 @@ class Meter:
             # Asked last: what was counted before and is not read yet is waiting.
             waiting = port.bytes_waiting()
             self._record.counted(counters, waiting)
+            if counters is not None:
+                self._watch.counted(now, counters)
             if not waiting:
                 self._last_count = now
 
     def _opened(self, port: Port) -> None:
         self._port = port
         settings = self._settings.port
-        info = replace(
-            _port_info(self._settings), driver=port.driver, baudrate=port.baudrate, format=port.format
-        )
         asks = port.request_asserted is not None
         self._demand = Demand(time.monotonic(), settings.request_interval) if asks else None
         self._record.port_opened(
-            info,
+            self._port_info(port),
             request_asserted=port.request_asserted,
             line_errors_supported=port.line_errors_supported,
             counters=port.counters(),
         )
+        self._begin_watch(port)
+        if self._search is not None and self._search.rate != port.baudrate:
+            self._set_rate(port)
         self._trouble = ""
         reason = {"reason": self._settings.port_reason} if self._settings.port_reason else {}
         self._log.info("port open", port=settings.url, driver=port.driver, baudrate=port.baudrate, **reason)
@@ -255,8 +273,9 @@ class Meter:
     def _closed(self, why: str) -> None:
         """Whatever was arriving stays unfinished."""
         self._port = None
-        self._decided(self._framer.silence())
+        self._take(self._reception.silence())
         self._record.port_closed()
+        self._watch.closed("")
         self._log.info("port closed", port=self._settings.port.url, reason=why)
         self._publish()
 
@@ -264,8 +283,9 @@ class Meter:
         """The port is gone, or does not open: said once, until something changes."""
         self._port = None
         self._record.port_failed(error.reason)
-        self._decided(self._framer.silence())
+        self._take(self._reception.silence())
         self._record.port_closed()
+        self._watch.closed(str(error))
         if str(error) != self._trouble:
             self._trouble = str(error)
             self._log.warning("port is not available, trying again", reason=error.reason, error=str(error))
@@ -274,99 +294,81 @@ class Meter:
     # What arrives.
 
     def _received(self, chunk: Chunk) -> None:
-        data, now = chunk.data, chunk.time
-        if self._framer.pending_bytes and now - self._last_byte >= SILENCE_SECONDS:
-            self._decided(self._framer.silence())
-        self._last_byte = now
+        self._take(self._reception.passed(chunk.time))
         share = self._share
         if share is not None:
-            share.publish(data)
-        if not self._arrivals or now - self._arrivals[-1][1] > _TIME_RESOLUTION:
-            self._arrivals.append((self._stream, now))
-        self._stream += len(data)
-        self._record.received(len(data), now, chunk.marks)
-        self._decided(self._framer.receive(data))
-        # What arrived before the first undecided byte is not asked for any more.
-        self._arrived(self._stream - self._framer.pending_bytes)
-        offset = self._framer.pending_offset
-        if offset is not None and not self._may_be_cut:
-            self._record.begun(offset, self._arrived(offset))
-
-    def _arrived(self, offset: int) -> float:
-        """Return when the byte at `offset` of the stream arrived; arrivals before it are forgotten."""
-        arrivals = self._arrivals
-        while len(arrivals) > 1 and arrivals[1][0] <= offset:
-            arrivals.popleft()
-        return arrivals[0][1]
+            share.publish(chunk.data)
+        self._record.received(len(chunk.data), chunk.time, chunk.marks)
+        self._watch.received(chunk)
+        self._take(self._reception.received(chunk.data, chunk.time))
+        if (begun := self._reception.begun) and not self._may_be_cut:
+            self._record.begun(*begun)
 
     @property
     def _may_be_cut(self) -> bool:
         """Whether the telegram that is arriving may be cut by the request line: it counts only if it is whole."""
         return self._demand is not None and self._demand.may_be_cut
 
-    def _decided(self, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, Noise):
-                self._record.noise(event.size)
-                continue
-            began = self._arrived(event.offset)
-            if isinstance(event, Rejection):
-                self._rejected(event, began, event.reason, event.why)
+    def _take(self, judged: list[Judged]) -> None:
+        for each in judged:
+            if isinstance(each, Stray):
+                self._record.noise(each.noise.size)
+                self._watch.judged(each)
+            elif isinstance(each, Refused):
+                self._refused(each)
             else:
-                self._judge(event, began)
+                self._accepted(each)
 
-    def _rejected(self, event: Telegram | Rejection, began: float, reason: Reason, why: str = "") -> None:
-        forgiven = self._may_be_cut and reason in _CUT
+    def _refused(self, refused: Refused) -> None:
+        event = refused.event
+        forgiven = self._may_be_cut and refused.reason in _CUT
         if self._demand is not None:
             self._demand.decided(forgiven=forgiven)
         if forgiven:
             self._record.noise(event.size)
             return
-        self._record.rejected(event.offset, event.size, began, reason)
-        if reason == "decrypt" and why != self._why_rejected:
-            self._why_rejected = why
+        self._record.rejected(event.offset, event.size, refused.began, refused.reason)
+        self._watch.judged(refused)
+        if refused.reason == "decrypt" and refused.why != self._why_rejected:
+            self._why_rejected = refused.why
             self._log.error(
                 "an encrypted telegram cannot be read; further ones are only counted",
-                error=why,
+                error=refused.why,
                 hint="set the keys that your grid operator gave you: --meter.key-file, see the documentation",
             )
 
-    def _judge(self, event: Telegram, began: float) -> None:
-        decoded = self._decoder.decode(event.data)
-        wall = time.time() - (time.monotonic() - began)
-        telegram = AcceptedTelegram(decoded, _meter_time(decoded), wall, self._settings.identities)
-        reason = objection(event, decoded)
-        if reason:
-            self._rejected(event, began, reason)
-        elif event.checksum == "absent" and not self._plausible(telegram, began):
-            self._rejected(event, began, "implausible")
-        else:
-            if self._demand is not None:
-                self._demand.decided(forgiven=False)
-            self._record.accepted(event.offset, event.size, began, wall)
-            # Only a telegram with very many values can have more than are kept.
-            many = sum(len(line.readings) for line in decoded.lines) > MAX_OBIS_VALUES
-            self._record.values(
-                malformed=len(decoded.malformed), dropped=telegram.samples.dropped if many else 0
-            )
-            self._telegram = telegram
-            self._why_rejected = ""
-
-    def _plausible(self, telegram: AcceptedTelegram, began: float) -> bool:
-        found = registers(sample for line in telegram.samples.by_line for sample in line)
-        return self._plausibility.accepts(found, began)
+    def _accepted(self, accepted: Accepted) -> None:
+        if self._demand is not None:
+            self._demand.decided(forgiven=False)
+        if self._search is not None:
+            self._search.understood()
+        event, decoded = accepted.telegram, accepted.decoded
+        wall = time.time() - (time.monotonic() - accepted.began)
+        self._record.accepted(event.offset, event.size, accepted.began, wall)
+        self._watch.judged(accepted)
+        # Only a telegram with very many values can have more than are kept.
+        many = sum(len(line.readings) for line in decoded.lines) > MAX_OBIS_VALUES
+        self._record.values(malformed=len(decoded.malformed), dropped=accepted.samples.dropped if many else 0)
+        self._telegram = NewestTelegram(accepted, wall)
+        self._why_rejected = ""
 
     # What others see.
 
     def _publish(self) -> None:
         self._heartbeat = time.monotonic()
         self._record.passed(self._heartbeat)
+        self._watch.look(self._heartbeat)
         self.snapshot = self._snapshot()
 
     def _snapshot(self) -> MeterSnapshot:
-        pending = self._framer.pending and not self._may_be_cut
-        link = self._record.snapshot(pending_bytes=self._framer.pending_bytes, pending=pending)
-        return MeterSnapshot(self.name, link, self._telegram)
+        pending = self._reception.pending and not self._may_be_cut
+        link = self._record.snapshot(pending_bytes=self._reception.pending_bytes, pending=pending)
+        return MeterSnapshot(self.name, link, self._watch.snapshot(), self._telegram)
+
+
+def _rate_search(port: PortSettings) -> RateSearch | None:
+    """Return what finds the speed, None where it is given."""
+    return RateSearch() if port.baudrate is None else None
 
 
 def _port_info(settings: MeterSettings) -> PortInfo:
@@ -377,11 +379,3 @@ def _port_info(settings: MeterSettings) -> PortInfo:
         request_line=port.request_line,
         request_interval=port.request_interval,
     )
-
-
-def _meter_time(decoded: Decoded) -> float | None:
-    for line in decoded.lines:
-        for reading in line.readings:
-            if reading.name == "p1_meter_timestamp_seconds":
-                return reading.value
-    return None

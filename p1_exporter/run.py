@@ -18,6 +18,7 @@ from p1_exporter.exposition.collector import MeterCollector
 from p1_exporter.keys import cipher_of
 from p1_exporter.link.locate import default_port
 from p1_exporter.link.port import PortSettings, check_settings
+from p1_exporter.link.reception import Understanding
 from p1_exporter.meter import Meter, MeterSettings
 from p1_exporter.web.app import App, landing_page
 from p1_exporter.web.listen import bind, systemd_sockets
@@ -78,10 +79,12 @@ def _meter_settings(meter: MeterConfig, config: Config, environ: Mapping[str, st
         name=meter.name,
         port=port,
         port_reason=reason,
-        time_zone=meter.time_zone,
-        max_power=meter.max_power,
-        cipher=cipher_of(meter, environ),
-        identities=config.equipment_ids,
+        understanding=Understanding(
+            time_zone=meter.time_zone,
+            max_power=meter.max_power,
+            cipher=cipher_of(meter, environ),
+            identities=config.equipment_ids,
+        ),
     )
 
 

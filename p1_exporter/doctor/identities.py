@@ -28,6 +28,16 @@ _HEADER: Final = re.compile(rb"/[A-Za-z]{3}[^\r\n\0()]([^\r\n\0()]{1,80})")
 _HEADER_NUMBER: Final = re.compile(rb"[0-9]{5,}")
 _LONG_NUMBER: Final = re.compile(rb"[0-9A-Fa-f]{14,}")
 """In no value of a meter: time stamps have 12 digits, and numbers a point."""
+_TIME: Final = re.compile(
+    rb"[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])(?:[01][0-9]|2[0-3])(?:[0-5][0-9]){2}"
+)
+# In damaged text: as part of an identity, unlike a number with unit or fraction, or a time stamp.
+STRAY_NUMBER: Final = re.compile(rb"(?<![0-9A-Fa-f.])[0-9A-Fa-f]{8,}+(?![*.SWsw])")
+# The end of a header that cannot be read.
+_HEADER_END: Final = re.compile(rb"[0-9]{5,}(?=[^()\r\n]{0,3}\r\n\r\n)")
+
+_BEFORE: Final = 96
+_KNOWN_START: Final = re.compile(rb"(?:" + CODE.pattern + rb"|" + _HEADER.pattern + rb"?)\Z")
 
 _PERSONAL: Final = {Kind.IDENTITY, Kind.MESSAGE}
 _FEWEST_DIFFERENT: Final = 3
@@ -96,13 +106,21 @@ def first_header_places(text: bytes, start: int) -> Iterator[Place]:
     return header_places(text, start, header.end() if header else start)
 
 
-def long_numbers(text: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Return where in `text` there are hexadecimal digits as only identities have so many."""
-    for number in _LONG_NUMBER.finditer(text, start, stop):
-        line = text[max(start, number.start() - 24) : number.start()]
-        codes = [found for found in CODE.finditer(line) if found.end() == len(line)]
-        if is_informative(number[0]) and all(is_personal(found[1], number[0]) for found in codes):
-            yield number.span()
+def stray_numbers(text: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Return where in damaged `text` there are digits as identities have them, of which nothing tells what they are."""
+    for pattern in STRAY_NUMBER, _HEADER_END:
+        for number in pattern.finditer(text, start, stop):
+            before = text[max(start, number.start() - _BEFORE) : number.start()]
+            known = _KNOWN_START.search(before)
+            is_value = _TIME.fullmatch(number[0]) or (known and _is_read(known, number[0]))
+            if is_informative(number[0]) and not is_value:
+                yield number.span()
+
+
+def _is_read(start: re.Match[bytes], content: bytes) -> bool:
+    """Whether the beginning of a line or header tells what `content` is, and that it is nothing to hide."""
+    code: bytes | None = start[1]
+    return code is None or not is_personal(code, content)
 
 
 def is_informative(content: bytes) -> bool:
@@ -146,9 +164,10 @@ class References:
 
         It may be shorter than `arrived`, if that goes on after the end of the identity.
         """
-        candidates = [
-            content for content in self.contents(place.prefix) if _fits(content, arrived, closed=place.closed)
-        ]
+        contents = self.contents(place.prefix)
+        if not place.closed and b"" in contents and len(arrived) < _SAMPLE:
+            return []
+        candidates = [content for content in contents if _fits(content, arrived, closed=place.closed)]
         best = max(candidates, key=lambda content: matches(content, arrived), default=b"")
         if matches(best, arrived) * 2 < min(len(best), len(arrived)) or not best:
             return [None] * len(arrived)
@@ -157,12 +176,10 @@ class References:
 
 def _fits(content: bytes, arrived: bytes, *, closed: bool) -> bool:
     """Whether `arrived` has the length of `content`, or may have if it was cut off or its end was overlooked."""
-    if closed or len(content) == len(arrived):
-        return len(content) == len(arrived)
-    rest = len(arrived) - len(content)
-    return rest < 0 or (
-        rest < _SAMPLE and matches(content[-_SAMPLE:], arrived[-rest - _SAMPLE : -rest]) * 2 >= _SAMPLE
-    )
+    size = len(content)
+    if closed or size >= len(arrived):
+        return size == len(arrived) or not closed
+    return size >= _SAMPLE and matches(content[-_SAMPLE:], arrived[size - _SAMPLE : size]) * 2 >= _SAMPLE
 
 
 def matches(one: bytes, other: bytes) -> int:

@@ -10,7 +10,7 @@ from p1_exporter.doctor.listener import Listener
 from p1_exporter.link.capture import CounterReading
 from p1_exporter.link.detect import RateSearch
 from p1_exporter.link.diagnosis import diagnose
-from p1_exporter.link.evidence import Line
+from p1_exporter.link.line import Line
 from p1_exporter.link.port import Chunk, EndOfInput, open_port
 
 if TYPE_CHECKING:

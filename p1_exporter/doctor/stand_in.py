@@ -13,7 +13,7 @@ import re
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from p1_exporter.telegram.parity import without_parity
+from p1_exporter.telegram.parity import parity_errors, without_parity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,9 +52,9 @@ _NO_HEX_DIGIT: Final = ord("X")
 _HEX_DIGITS: Final = b"0123456789ABCDEFabcdef"
 
 
-def as_text(data: bytes, wire: Wire) -> bytes:
+def as_text(data: bytes | bytearray, wire: Wire) -> bytes:
     """Return the 7-bit characters that stand in `data`, one for each byte."""
-    return data.translate(_INVERTED_TEXT) if wire is Wire.INVERTED else without_parity(data)
+    return bytes(data).translate(_INVERTED_TEXT) if wire is Wire.INVERTED else without_parity(data)
 
 
 def put(wire: Wire, arrived: int, character: int) -> int:
@@ -122,3 +122,12 @@ def _undamaged(text: bytes) -> bytes:
     for start in _START.finditer(text):
         characters[start.start() : start.end()] = bytes([_LETTER]) * len(start[0])
     return bytes(characters)
+
+
+def wire_of(stream: bytes) -> Wire:
+    """Return how characters stand in `stream`, if it is not inverted: with parity bits that are right, or without."""
+    # What an idle or broken line makes has an even number of ones.
+    heard = stream.translate(None, b"\0\xff")
+    high = len(heard.translate(None, bytes(range(_TOP))))
+    is_parity = parity_errors(heard) * 4 < len(heard) < high * 8
+    return Wire.SEVEN if is_parity else Wire.EIGHT

@@ -3,7 +3,7 @@
 There are four ways to find one, each for what the ones before it miss: by what it is (`similar`: much of a known
 identity and its line is there), by what stands around it once a fault of the wire is allowed for (`distorted`), by
 where it comes in a telegram (`expected`), and where nothing at all was learnt, by what it looks like (`cut_ends`, and
-`identities.long_numbers`).
+`identities.stray_numbers`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ _FEWEST_MATCHES: Final = 8
 _FEWEST_MATCHES_INSIDE: Final = 3
 # Of numbers that have nothing to do with each other, a fifth of the digits are the same.
 _SHARE: Final = 0.4
-_CUT: Final = re.compile(CODE.pattern + rb"|[)\n]")
+_LONGEST_CUT: Final = 24
+_CUT: Final = re.compile(CODE.pattern + rb"|[()\n]|/[A-Za-z]{3}[^\r\n]")
 
 
 class _Piece(NamedTuple):
@@ -68,24 +69,23 @@ class Similar:
         for place in range(start, stop - _SEED + 1):
             for number, seed in self._seeds.get(text[place : place + _SEED], ()):
                 candidates.add((number, place - seed))
-        found = [hit for candidate in candidates if (hit := self._hit(text, start, stop, *candidate))]
+        found = [hit for candidate in candidates for hit in self._hits(text, start, stop, *candidate)]
         for _, trace in sorted(found, key=lambda hit: (-hit[0], hit[1].start)):
             yield trace
 
-    def _hit(self, text: bytes, start: int, stop: int, number: int, at: int) -> tuple[int, Trace] | None:
-        """Return how much of a piece is in `text`, and its trace, if that is enough: the piece would begin at `at`."""
+    def _hits(self, text: bytes, start: int, stop: int, number: int, at: int) -> Iterator[tuple[int, Trace]]:
+        """Return how much of a piece is in `text`, and its traces, if that is enough: the piece would begin at `at`."""
         piece = self._pieces[number]
         first, last = max(at, start), min(at + len(piece.text), stop)
         here, sent = text[first:last], piece.text[first - at : last - at]
         same = matches(here, sent)
         if same < max(_FEWEST_MATCHES, _SHARE * len(here)):
-            return None
-        inside = max(at + piece.start, first), min(at + piece.stop, last)
-        begin, end = max(_uncut(text, *inside), key=lambda part: matches(text[slice(*part)], piece.text[part[0] - at :]))
-        same_inside = matches(text[begin:end], piece.text[begin - at : end - at])
-        if same_inside < max(_FEWEST_MATCHES_INSIDE, _SHARE * (end - begin)):
-            return None
-        return same, Trace(begin, in_step(sent, here)[begin - first : end - first])
+            return
+        known = in_step(sent, here)
+        for begin, end in _uncut(text, max(at + piece.start, first), min(at + piece.stop, last)):
+            same_part = matches(text[begin:end], piece.text[begin - at : end - at])
+            if same_part >= max(_FEWEST_MATCHES_INSIDE, _SHARE * (end - begin)):
+                yield same, Trace(begin, known[begin - first : end - first])
 
 
 def _uncut(text: bytes, start: int, stop: int) -> Iterator[Span]:
@@ -93,10 +93,12 @@ def _uncut(text: bytes, start: int, stop: int) -> Iterator[Span]:
 
     Where characters were lost or a telegram was cut, it is more than one.
     """
-    for cut in _CUT.finditer(text, start, stop):
-        yield start, cut.start()
-        start = cut.end()
-    yield start, max(start, stop)
+    for cut in _CUT.finditer(text, max(0, start - _LONGEST_CUT), stop):
+        if start < cut.start():
+            yield start, cut.start()
+        start = max(start, cut.end())
+    if start < stop:
+        yield start, stop
 
 
 def _pieces(prefix: bytes, content: bytes) -> Iterator[_Piece]:

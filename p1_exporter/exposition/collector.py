@@ -135,7 +135,7 @@ def _add_meter(families: _Families, snapshot: MeterSnapshot, now: float) -> None
     telegram = snapshot.telegram
     if telegram is None or not snapshot.link.fresh(now):
         return
-    found = telegram.samples
+    found = telegram.accepted.samples
     for line in (*found.by_line, found.of_telegram):
         for sample in line:
             families.add(

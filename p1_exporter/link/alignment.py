@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.matching import Block, differences, joined, match
+from p1_exporter.link.costs import differences
+from p1_exporter.link.matching import Block, joined, match
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,11 +6,12 @@ Costs are in nats, see `template`.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, reduce
 from heapq import heappop, heappush
+from operator import xor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.matching import FLIPS_COST
+from p1_exporter.link.costs import SHIFT_COST, SHIFTED
 from p1_exporter.link.syndrome import effect, single_flips
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
     from p1_exporter.telegram.crc import Checksum
 
-_HEX: Final = re.compile(rb"[0-9A-Fa-f]{4}")
 _MOST_SETS: Final = 200
+_FLIPS_COST: Final = bytes(7 + 5 * (flips.bit_count() - 1) if flips else 0 for flips in range(256))
+"""Where bits are in question one by one; in `matching` it is whole characters."""
 
 
 class Alternative(NamedTuple):
@@ -52,25 +54,28 @@ class Sealed(NamedTuple):
     capitals: bool
     """How the meter prints hexadecimal digits."""
 
+    def changed(self, changes: Sequence[Alternative]) -> bytes:
+        """Return the text with changes."""
+        text = bytearray(self.text)
+        for change in changes:
+            text[change.place : change.place + len(change.text)] = change.text
+        return bytes(text)
+
     def printed(self, value: int) -> bytes:
         """Return a checksum as the meter prints it."""
         return (b"%04X" if self.capitals else b"%04x") % value
 
 
 def solve(
-    sealed: Sealed,
-    alternatives: Sequence[Alternative],
-    flip_cost: Callable[[int, int], float | None],
-    credible: float,
+    sealed: Sealed, alternatives: Sequence[Alternative], flip_cost: Callable[[bytes, int, int], float | None]
 ) -> Solution | None:
-    """Return the cheapest text whose checksum verifies, if there is one that costs no more than `credible`.
+    """Return the cheapest text whose checksum verifies, if one is found.
 
     Args:
         sealed: The likeliest text, and the checksum.
         alternatives: What else may have been sent, the cheapest first; any number of them together.
-        flip_cost: What it costs, at a place of the text, that a bit of it was sent the other way, although nothing
-            tells so; None if it cannot be.
-        credible: Dearer texts are no better than chance: one in 65,536 has the right checksum.
+        flip_cost: What it costs that a bit (0 = least significant) at a place of a text was sent the other way,
+            although nothing tells so; None if it cannot be.
     """
     computed = sealed.checksum.of(sealed.text)
     effects = [_effect(sealed, alternative) for alternative in alternatives]
@@ -78,36 +83,42 @@ def solve(
     for chosen in _cheapest_sets([alternative.cost for alternative in alternatives]):
         changes = tuple(alternatives[number] for number in chosen)
         cost = sum(change.cost for change in changes)
-        if cost >= (best.cost if best else credible):
+        if best and cost >= best.cost:
             break
-        if len({change.place for change in changes}) < len(changes):
-            continue
-        value = computed
-        for number in chosen:
-            value ^= effects[number]
-        for solution in _solutions(sealed, value, Solution(cost, changes, b""), flip_cost):
-            if solution.cost < (best.cost if best else credible):
-                best = solution
+        if len({change.place for change in changes}) == len(changes):
+            value = reduce(xor, (effects[number] for number in chosen), computed)
+            found = _solutions(sealed, value, Solution(cost, changes, b""), flip_cost)
+            best = min(found if best is None else (best, *found), key=lambda each: each.cost)
     return best
 
 
 def _solutions(
-    sealed: Sealed, value: int, base: Solution, flip_cost: Callable[[int, int], float | None]
+    sealed: Sealed, value: int, base: Solution, flip_cost: Callable[[bytes, int, int], float | None]
 ) -> Iterator[Solution]:
     """Yield what explains that these digits arrived after a text with the checksum `value`.
 
     Either the digits were damaged, or one more bit was flipped in the text (and one in the digits, perhaps).
     """
     digits = sealed.printed(value)
-    yield base._replace(cost=base.cost + _cost(digits, sealed.digits), digits=digits)
+    yield base._replace(cost=base.cost + text_cost(digits, sealed.digits), digits=digits)
     for printed in _readings(sealed.digits, sealed.capitals):
         for place, bit in single_flips(sealed.checksum, value ^ int(printed, 16), len(sealed.text)):
-            cost = flip_cost(place, bit)
-            if cost is not None and all(change.place != place for change in base.changes):
-                flip = Alternative(cost, place, bytes([sealed.text[place] ^ 1 << bit]))
-                yield Solution(
-                    base.cost + cost + _cost(printed, sealed.digits), (*base.changes, flip), printed
-                )
+            text = sealed.changed(base.changes)
+            cost = flip_cost(text, place, bit)
+            if cost is not None:
+                flip = Alternative(cost, place, bytes([text[place] ^ 1 << bit]))
+                cost += base.cost + text_cost(printed, sealed.digits)
+                yield Solution(cost, (*base.changes, flip), printed)
+
+
+def character_cost(sent: int, came: int) -> int:
+    """Return what it costs that `came` arrived where `sent` was sent."""
+    return SHIFT_COST if came == SHIFTED[sent] else _FLIPS_COST[sent ^ came]
+
+
+def text_cost(sent: bytes, came: bytes) -> int:
+    """Return the same for as many characters."""
+    return sum(map(character_cost, sent, came))
 
 
 def _effect(sealed: Sealed, alternative: Alternative) -> int:
@@ -117,10 +128,6 @@ def _effect(sealed: Sealed, alternative: Alternative) -> int:
         a ^ b for a, b in zip(alternative.text, sealed.text[alternative.place : end], strict=True)
     )
     return effect(sealed.checksum, flipped + bytes(len(sealed.text) - end))
-
-
-def _cost(sent: bytes, came: bytes) -> int:
-    return sum(FLIPS_COST[a ^ b] for a, b in zip(sent, came, strict=True))
 
 
 @lru_cache(maxsize=4)

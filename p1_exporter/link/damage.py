@@ -16,7 +16,7 @@ from p1_exporter.link.alignment import align
 from p1_exporter.link.consensus import Consensus
 from p1_exporter.link.explanation import explain
 from p1_exporter.link.lone_flip import lone_flip
-from p1_exporter.link.matching import SHIFTED
+from p1_exporter.link.costs import SHIFTED
 from p1_exporter.link.template import template_of
 
 if TYPE_CHECKING:

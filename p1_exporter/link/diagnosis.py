@@ -39,6 +39,11 @@ class Diagnosis(NamedTuple):
     """Of SITUATIONS, those that hold: what makes sense to do depends on them."""
 
 
+def disconnected(why: str) -> Diagnosis:
+    """Return the diagnosis of a port that cannot be read, and why."""
+    return Diagnosis("disconnected", 1.0, why)
+
+
 def diagnose(e: Evidence) -> Sequence[Diagnosis]:
     """Return the faults that the evidence speaks for, likeliest first: none if nothing is wrong.
 

@@ -7,65 +7,28 @@ pure function of a look into the history. Nothing here knows a fault by name.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.distortion import text_share
-from p1_exporter.link.port import BITS_PER_CHARACTER
+from p1_exporter.link.distortion import SHORT_ZEROS, text_share
+from p1_exporter.link.mains import in_step
 from p1_exporter.link.rhythm import Rhythm, median, rhythm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from p1_exporter.link.counters import Counters
     from p1_exporter.link.history import Counted, Look, Outcome
+    from p1_exporter.link.line import Line
     from p1_exporter.link.port import Chunk
-
-Marks = Literal["character", "packet", "nothing"]
-"""What a driver marks for a bad character."""
-
-_MARKS: Final[Mapping[str, Marks]] = {
-    "amba-pl011": "character",
-    "8250": "character",
-    "cp210x": "character",
-    "ftdi_sio": "packet",
-}
 
 _LOW_HALF: Final = bytes(range(128))
 _ODD_ONES: Final = bytes(byte for byte in range(256) if byte.bit_count() & 1)
 _TEXT: Final = bytes(range(0x20, 0x7F)) + b"\r\n"
 _TOP_BIT: Final = 7
+_ENOUGH_MARKED: Final = 20
 # The last counts are looked at together: what waits in the kernel's buffer was received and not read either.
 _LAST_COUNTS: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What is known of a line beforehand."""
-
-    driver: str = "unknown"
-    baudrate: int = 115_200
-    parity: str = "N"
-    request_line: str = "none"
-
-    @property
-    def marks(self) -> Marks:
-        """What the driver marks for a bad character."""
-        return _MARKS.get(self.driver, "nothing")
-
-    @property
-    def capacity(self) -> float:
-        """Characters a second that the line can carry."""
-        return self.baudrate / BITS_PER_CHARACTER
-
-    @property
-    def mini_uart(self) -> bool:
-        """Whether it is the second UART of a Raspberry Pi, which does not look at stop bits."""
-        return self.driver == "bcm2835aux"
-
-    @property
-    def network(self) -> bool:
-        """Whether a serial server stands between line and computer."""
-        return self.driver == "tcp"
 
 
 class Telegrams(NamedTuple):
@@ -114,6 +77,10 @@ class Characters(NamedTuple):
     even_of_rest: float
     """With an even number of ones."""
     printable: float
+    even_of_marked: float
+    """Of those with a framing error, the share with an even number of ones; 0 of fewer than 20."""
+    high_of_short_zeros: float
+    """Of those with the top bit set, the ones that digits and line ends become when zeros arrive too short."""
 
 
 class Text(NamedTuple):
@@ -159,11 +126,16 @@ class Harm(NamedTuple):
     down: int
     up_at_top: int
     """Of the bits up, those that are the last of their character."""
+    up_at_top_after_one: int
+    """Of these, those that follow a 1: the bit before, sampled twice."""
     up_before_one: int
     """Of the bits up, those that were followed by a 1 (the stop bit is one)."""
     down_after_zero: int
     """Of the bits down, those that followed a 0 (the start bit is one)."""
-    flipped_characters: int
+    garbled: int
+    """Characters with bits flipped both ways: read from the wrong bit on, most likely; not counted above."""
+    mains: float
+    """How much the flips of a telegram keep step with the mains frequency, 0 to 1; 0 where there are too few."""
     shifted: int
     """Characters that arrived with a late start bit."""
     lost: int
@@ -208,8 +180,8 @@ class Evidence:
         return self.uart.breaks / self.seconds
 
 
-def gather(look: Look, line: Line, now: float) -> Evidence:
-    """Return the evidence that a `look` at `line` holds at the time `now`."""
+def gather(look: Look, examined: Sequence[Outcome], line: Line, now: float) -> Evidence:
+    """Return the evidence that a `look` at `line` holds at the time `now`; the harm is that of `examined`."""
     chunks = look.chunks
     data = b"".join(chunk.data for chunk in chunks)
     found = rhythm(chunks, line.capacity, network=line.network)
@@ -223,10 +195,10 @@ def gather(look: Look, line: Line, now: float) -> Evidence:
         ends_low=data.endswith(b"\0"),
         telegrams=_telegrams(look.outcomes, found),
         uart=_uart(chunks, len(data), look.counts, line),
-        characters=_characters(data),
+        characters=_characters(data, _marked(chunks)),
         text=Text(*(text_share(data, name) for name in Text._fields)),
         bursts=_bursts(found, seconds),
-        harm=_harm(look.outcomes),
+        harm=_harm(examined, line.capacity),
     )
 
 
@@ -277,7 +249,7 @@ def _taken(counts: Sequence[Counted]) -> float:
     return max(0.0, (min(late for _, late in behind[-_LAST_COUNTS:]) - behind[0][1]) / received)
 
 
-def _characters(data: bytes) -> Characters:
+def _characters(data: bytes, marked: bytes) -> Characters:
     size = max(len(data), 1)
     nul = data.count(0)
     rest = max(len(data) - nul, 1)
@@ -289,7 +261,18 @@ def _characters(data: bytes) -> Characters:
         high_of_rest=high / rest,
         even_of_rest=max(0.0, 1 - odd / rest),
         printable=1 - len(data.translate(None, _TEXT)) / size,
+        even_of_marked=_even(marked) if len(marked) >= _ENOUGH_MARKED else 0.0,
+        high_of_short_zeros=(len(data) - len(data.translate(None, SHORT_ZEROS))) / max(high, 1),
     )
+
+
+def _even(data: bytes) -> float:
+    return len(data.translate(None, _ODD_ONES)) / len(data)
+
+
+def _marked(chunks: Sequence[Chunk]) -> bytes:
+    """Return the characters with a framing error."""
+    return bytes(chunk.data[offset] for chunk in chunks for offset, kind in chunk.marks if kind == "framing")
 
 
 def _bursts(found: Rhythm, seconds: float) -> Bursts:
@@ -307,19 +290,24 @@ def _bursts(found: Rhythm, seconds: float) -> Bursts:
     )
 
 
-def _harm(outcomes: Sequence[Outcome]) -> Harm:
+def _harm(outcomes: Sequence[Outcome], capacity: float) -> Harm:
     examined = [(outcome.damage, outcome.data) for outcome in outcomes if outcome.damage is not None]
     ups: list[tuple[int, int]] = []
     downs: list[tuple[int, int]] = []
-    flipped: list[tuple[int, int]] = []
-    for number, (damage, data) in enumerate(examined):
-        arrived_wrong: dict[int, int] = {}
-        for flip in damage.flips:
-            arrived_wrong[flip.offset] = arrived_wrong.get(flip.offset, 0) | 1 << flip.bit
-        flipped += [(number, offset) for offset in arrived_wrong]
-        for flip in damage.flips:
-            sent = data[flip.offset] ^ arrived_wrong[flip.offset]
-            (ups if flip.direction == "0_to_1" else downs).append((sent, flip.bit))
+    garbled = 0
+    for damage, data in examined:
+        for offset, flips in groupby(damage.flips, key=lambda flip: flip.offset):
+            bits = list(flips)
+            sent = data[offset]
+            for flip in bits:
+                sent ^= 1 << flip.bit
+            up = [(sent, flip.bit) for flip in bits if flip.direction == "0_to_1"]
+            down = [(sent, flip.bit) for flip in bits if flip.direction == "1_to_0"]
+            if up and down:
+                garbled += 1
+            else:
+                ups += up
+                downs += down
     lost = [run.size for damage, _ in examined for run in damage.lost]
     return Harm(
         examined=len(examined),
@@ -327,10 +315,12 @@ def _harm(outcomes: Sequence[Outcome]) -> Harm:
         up=len(ups),
         down=len(downs),
         up_at_top=sum(bit == _TOP_BIT for _, bit in ups),
+        up_at_top_after_one=sum(bit == _TOP_BIT and sent >> (_TOP_BIT - 1) & 1 for sent, bit in ups),
         # With the start bit before and the stop bit after them, the bits of a character are one number.
         up_before_one=sum((sent | 0x100) >> bit + 1 & 1 for sent, bit in ups),
         down_after_zero=sum(not sent << 1 >> bit & 1 for sent, bit in downs),
-        flipped_characters=len(flipped),
+        garbled=garbled,
+        mains=in_step([[flip.offset for flip in damage.flips] for damage, _ in examined], capacity),
         shifted=sum(damage.shifted for damage, _ in examined),
         lost=sum(lost),
         gaps=len(lost),

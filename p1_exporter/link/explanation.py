@@ -10,8 +10,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.checking import Alternative, Sealed, Solution, solve
-from p1_exporter.link.matching import FLIPS_COST, SHIFT_COST, SHIFTED, allowed, differences
+from p1_exporter.link.checking import Alternative, Sealed, Solution, character_cost, solve, text_cost
+from p1_exporter.link.costs import allowed, differences
 from p1_exporter.link.template import CHECKSUM_DIGITS, IS_DIGIT
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _DIGITS: Final = b"0123456789"
 _MOST_FIELDS: Final = 64
 """Fields that are weighed; beyond that, what arrived is taken for new values."""
+_OLD: Final = 5
 _MOST_ALTERNATIVES: Final = 24
 _CREDIBLE: Final = 30.0
 """The most that a text may cost that the checksum speaks for."""
@@ -66,16 +67,21 @@ class _Guess:
         self._telegrams = alignment.known // size
         self.sent = bytearray(template.text * self._telegrams)
         self._alternatives: list[Alternative] = []
-        fields = 0
+        differing: list[tuple[int, int, Field]] = []
+        steady = 0
         for block in alignment.blocks:
             place = block.known % size
             came = received[block.received : block.received_end]
             self.sent[block.known : block.known_end] = _as_sent(came, template, place)
             for field in template.fields_within(place, place + block.size):
-                part = came[field.start - place : field.end - place]
-                if part != template.text[field.start : field.end] and fields < _MOST_FIELDS:
-                    fields += 1
-                    self._weigh(field, part, block.known - place)
+                steady += field.steady
+                if came[field.start - place : field.end - place] != template.text[field.start : field.end]:
+                    differing.append((block.received - place, block.known - place, field))
+        # Where much has changed that did not change before, what is known is old.
+        old = _OLD * sum(field.steady for _, _, field in differing) > steady
+        for received_from, known_from, field in differing[:_MOST_FIELDS]:
+            came = received[received_from + field.start : received_from + field.end]
+            self._weigh(field._replace(steady=False) if old else field, came, known_from)
 
     def _weigh(self, field: Field, came: bytes, telegram: int) -> None:
         """Choose the likeliest value of a field in which something differs."""
@@ -101,12 +107,8 @@ class _Guess:
         )
         sure = trusted and not self._digits_lost()
         alternatives = sorted(self._alternatives)[:_MOST_ALTERNATIVES]
-        return solve(
-            sealed,
-            alternatives,
-            self._flip_cost if trusted else _never,
-            _CREDIBLE if sure else _CREDIBLE_UNSURE,
-        )
+        solution = solve(sealed, alternatives, self._flip_cost if trusted else _never)
+        return solution if solution and solution.cost <= (_CREDIBLE if sure else _CREDIBLE_UNSURE) else None
 
     def _block_at(self, place: int) -> Block | None:
         """Return the block in which `place` is that of a character which arrived."""
@@ -119,32 +121,28 @@ class _Guess:
             arrived[block.known : block.known_end] = b"\xff" * block.size
         return bool(_number(self._template.digits) & ~_number(arrived))
 
-    def _flip_cost(self, place: int, bit: int) -> float | None:
-        """Return the additional cost if one more bit was flipped: that is seen only if digit came of digit."""
+    def _flip_cost(self, text: bytes, place: int, bit: int) -> float | None:
+        """Return what it adds if one more bit was flipped: nobody sees that only where a digit came of a digit."""
         block = self._block_at(place)
-        digit = self.sent[place] ^ 1 << bit
+        digit = text[place] ^ 1 << bit
         if block is None or not self._template.digits[place] or digit not in _DIGITS:
             return None
+        came = self._received[block.received : block.received_end]
         field = self._template.field_at(place)
-        came = self._received[place - block.known + block.received]
         if field is None or field.start < block.known or field.end > block.known_end:
-            return character_cost(digit, came) - character_cost(self.sent[place], came)
+            arrived = came[place - block.known]
+            return character_cost(digit, arrived) - character_cost(text[place], arrived)
         known = self._template.text[field.start : field.end]
-        start = field.start - block.known + block.received
-        arrived = self._received[start : start + len(known)]
-        now = bytes(self.sent[field.start : field.end])
-        other = bytearray(now)
-        other[place - field.start] = digit
-        return _value_cost(field, known, bytes(other), arrived) - _value_cost(field, known, now, arrived)
+        arrived_value = came[field.start - block.known : field.end - block.known]
+        before = text[field.start : field.end]
+        after = text[field.start : place] + bytes([digit]) + text[place + 1 : field.end]
+        return _value_cost(field, known, after, arrived_value) - _value_cost(
+            field, known, before, arrived_value
+        )
 
 
-def _never(_place: int, _bit: int) -> float | None:
+def _never(_text: bytes, _place: int, _bit: int) -> float | None:
     return None
-
-
-def character_cost(sent: int, came: int) -> int:
-    """Return what it costs that `came` arrived where `sent` was sent."""
-    return SHIFT_COST if came == SHIFTED[sent] else FLIPS_COST[sent ^ came]
 
 
 def _as_sent(came: bytes, template: Template, place: int) -> bytes:
@@ -175,7 +173,7 @@ def _nearest_digits(came: int, known: int) -> bytes:
 def _values(field: Field, known: bytes, came: bytes) -> list[tuple[float, bytes]]:
     """Return the values that may have been sent in a field, with their costs, the likeliest first.
 
-    Either it is the value before, and all that differs was flipped, or its last digits changed.
+    It is the value before, and all that differs was flipped; or its last digits changed; or all but one.
     """
     changed = bytearray(known)
     unclear: list[tuple[int, int]] = []
@@ -187,13 +185,14 @@ def _values(field: Field, known: bytes, came: bytes) -> list[tuple[float, bytes]
         elif old in b"SW" and new in b"SW":
             changed[place] = new
     values = {known[:cut] + bytes(changed[cut:]) for cut in range(len(known) + 1)}
-    for place, digit in unclear:
-        values.add(bytes([*changed[:place], digit, *changed[place + 1 :]]))
+    unclear += ((place, old) for place, old in enumerate(known) if old != changed[place])
+    for place, character in unclear:
+        values.add(bytes([*changed[:place], character, *changed[place + 1 :]]))
     return sorted((_value_cost(field, known, value, came), value) for value in values)
 
 
 def _value_cost(field: Field, known: bytes, sent: bytes, came: bytes) -> float:
-    return field.change_cost(known, sent) + sum(map(character_cost, sent, came))
+    return field.change_cost(known, sent) + text_cost(sent, came)
 
 
 def _number(data: bytes) -> int:

@@ -13,32 +13,14 @@ from itertools import accumulate
 from operator import add
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.template import IS_DIGIT, IS_HEX, NONZERO
+from p1_exporter.link.costs import ANY_CHARACTER, FOREIGN, GAP, LOST, REPLACED, costs, gap_cost
+from p1_exporter.link.pairing import pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from p1_exporter.link.template import Template
 
-_A_FLIP: Final = 7
-_ANOTHER_FLIP: Final = 3
-"""A second one in the same character is likelier: disturbances last longer than a bit."""
-_ANY_CHARACTER: Final = 13
-FLIPS_COST: Final = bytes(
-    min(_A_FLIP + _ANOTHER_FLIP * (flips.bit_count() - 1), _ANY_CHARACTER) if flips else 0
-    for flips in range(256)
-)
-"""What it costs that a character arrived with these bits flipped."""
-SHIFT_COST: Final = 6
-SHIFTED: Final = bytes(byte >> 1 | 0x80 for byte in range(256))
-"""What a software UART makes of a character whose start bit it saw late: it takes bit 1 for bit 0, and so on."""
-
-_GAP: Final = 12.0
-_LOST: Final = 0.2
-"""Cost of each byte lost: they are lost in runs."""
-_FOREIGN: Final = 9.0
-_REPLACED: Final = 8.0
-"""Added where bytes are lost and others put in at one place: rather a few characters were damaged beyond recognition."""
 _CHANGED: Final = 0.3
 """Cost of a character between two pieces that are the same, if it is one of few: perhaps a digit that may change."""
 _DAMAGED: Final = 3.0
@@ -53,6 +35,7 @@ _FEW_FLIPS: Final = 20
 _LONG_REGION: Final = 2048
 _STRIDE: Final = 4
 _MOST_STEPS: Final = 6000
+_MOST_PAIRS: Final = 3600
 _A_BRIDGE: Final = 40
 """Steps."""
 _MOST_PIECES: Final = 128
@@ -60,7 +43,6 @@ _PREDECESSORS: Final = 16
 _CHUNK: Final = 64
 
 _STRIP: Final = bytes(byte & 0x7F for byte in range(256))
-_IS_ZERO: Final = bytes([0xFF] + [0] * 255)
 
 
 class Block(NamedTuple):
@@ -107,25 +89,6 @@ def match(received: bytes, template: Template) -> list[Block]:
     return joined(search.best(_Region(0, len(received), 0, len(template.text))).blocks)
 
 
-def allowed(came: bytes, template: Template, known: int) -> int:
-    """Return which characters, received for those from `known` on, may have been sent as they are.
-
-    That is a mask, as a number: FF where any digit will do and one arrived, and where nothing is known.
-    """
-    part = slice(known, known + len(came))
-    return (
-        _number(came.translate(IS_DIGIT)) & _number(template.digits[part])
-        | _number(came.translate(IS_HEX)) & _number(template.hex_digits[part])
-        | _number(template.unknown[part])
-    )
-
-
-def differences(came: bytes, template: Template, known: int) -> bytes:
-    """Return the bits flipped in each of the characters received for those from `known` on, 0 where it is allowed."""
-    flips = _number(came) ^ _number(template.text[known : known + len(came)])
-    return (flips & ~allowed(came, template, known)).to_bytes(len(came), "big")
-
-
 class _Search:
     """One search.
 
@@ -145,10 +108,12 @@ class _Search:
         """Return the best match of a region, by words of these sizes, one size inside the other."""
         if self.steps > 2 * _MOST_STEPS:
             size = min(region.sizes)
-            return _Match(float(size * _ANY_CHARACTER), _two_ends(region, size, 0))
+            return _Match(float(size * ANY_CHARACTER), _two_ends(region, size, 0))
         bridge = self._bridge(region)
-        if bridge.cost <= _FEW_FLIPS + _gap_cost(*region.sizes):
+        if bridge.cost <= _FEW_FLIPS + gap_cost(*region.sizes):
             return bridge
+        if self.steps < _MOST_STEPS and region.sizes[0] * region.sizes[1] <= _MOST_PAIRS:
+            return self._every_way(region)
         for number, word in enumerate(words):
             if self.steps < _MOST_STEPS and (word > _SHORT or max(region.sizes) <= _SHORT_REGION):
                 chain = self._best_chain(list(self._same_words(region, word)), region)
@@ -263,36 +228,35 @@ class _Search:
             last_sums = list(accumulate(reversed(last), initial=0))
             sums = list(map(add, first_sums, reversed(last_sums)))
             head = sums.index(min(sums))
-            cost = sums[head] + _gap_cost(came, sent)
+            cost = sums[head] + gap_cost(came, sent)
         bridge = _Match(cost, _two_ends(region, head, size - head))
-        if cost <= _FEW_FLIPS + _gap_cost(came, sent):
+        if cost <= _FEW_FLIPS + gap_cost(came, sent):
             return bridge
         return min(bridge, _replaced(region, first_sums, last_sums), key=lambda each: each.cost)
 
+    def _every_way(self, region: _Region) -> _Match:
+        """Return the best match of a short region."""
+        came, sent = region.sizes
+        self.steps += came * sent
+        text = self._received[region.received : region.received_end]
+        rows = [costs(bytes([character]) * sent, self._template, region.known) for character in text]
+        cost, pairs = pair(rows, sent)
+        return _Match(cost, [Block(region.received + a, region.known + b, 1) for a, b in pairs])
+
     def _costs(self, block: Block) -> bytes:
-        """Return what each character of a block costs."""
-        came = self._received[block.received : block.received_end]
-        flips = differences(came, self._template, block.known)
-        costs = flips.translate(FLIPS_COST)
-        if came.isascii():
-            return costs
-        late = self._template.text[block.known : block.known_end].translate(SHIFTED)
-        shifted = _number((_number(came) ^ _number(late)).to_bytes(block.size, "big").translate(_IS_ZERO))
-        shifted &= _number(flips.translate(NONZERO))
-        every = _number(bytes([SHIFT_COST]) * block.size)
-        return (_number(costs) & ~shifted | every & shifted).to_bytes(block.size, "big")
+        return costs(self._received[block.received : block.received_end], self._template, block.known)
 
 
 def _replaced(region: _Region, first_sums: list[int], last_sums: list[int]) -> _Match:
     """Return the best match with bytes lost and others put in at one place, whatever they are."""
     came, sent = region.sizes
     # Costs of so many characters at each end, less what they would cost as lost and foreign ones.
-    heads = [cost - (_LOST + _FOREIGN) * size for size, cost in enumerate(first_sums)]
-    tails = [cost - (_LOST + _FOREIGN) * size for size, cost in enumerate(last_sums)]
+    heads = [cost - (LOST + FOREIGN) * size for size, cost in enumerate(first_sums)]
+    tails = [cost - (LOST + FOREIGN) * size for size, cost in enumerate(last_sums)]
     head, tail = heads.index(min(heads)), tails.index(min(tails))
     if head + tail >= min(came, sent):
         return _Match(float("inf"), [])
-    cost = heads[head] + tails[tail] + came * _FOREIGN + sent * _LOST + 2 * _GAP + _REPLACED
+    cost = heads[head] + tails[tail] + came * FOREIGN + sent * LOST + 2 * GAP + REPLACED
     return _Match(cost, _two_ends(region, head, tail))
 
 
@@ -300,14 +264,7 @@ def _way_cost(came: int, sent: int) -> float:
     """Return what lies between two pieces costs at least, if it is so many characters in the texts."""
     between = min(came, sent)
     few = min(between, _FEW)
-    return _gap_cost(came, sent) + _CHANGED * few + _DAMAGED * (between - few)
-
-
-def _gap_cost(came: int, sent: int) -> float:
-    """Return the cost of one loss or insertion that makes the difference between these sizes."""
-    if came == sent:
-        return 0.0
-    return _GAP + (_FOREIGN * (came - sent) if came > sent else _LOST * (sent - came))
+    return gap_cost(came, sent) + _CHANGED * few + _DAMAGED * (between - few)
 
 
 def _two_ends(region: _Region, head: int, tail: int) -> list[Block]:

@@ -152,6 +152,10 @@ class LinkRecord:
         self._port_opens += 1
         self._line.opened(line_errors_supported, counters)
 
+    def port_changed(self, port: PortInfo) -> None:
+        """The port is read in another way from now on."""
+        self._port = port
+
     def port_closed(self) -> None:
         """The port is closed now, for whatever reason."""
         self._port_open = False

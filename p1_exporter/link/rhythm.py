@@ -52,8 +52,8 @@ class Rhythm(NamedTuple):
 
     @property
     def period(self) -> float:
-        """Seconds from telegram to telegram; 0 if fewer than two came."""
-        return median(self._intervals)
+        """Seconds from telegram to telegram; 0 if fewer than three came."""
+        return median(self._intervals) if len(self._intervals) > 1 else 0.0
 
     @property
     def regularity(self) -> float:

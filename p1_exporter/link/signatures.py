@@ -57,6 +57,23 @@ def _per_telegram(e: Evidence, number: float) -> float:
     return number / max(e.harm.examined, 1)
 
 
+def _only_up(e: Evidence) -> bool:
+    return e.telegrams.failed > 1 and e.harm.up > 3 and e.harm.down < 0.05 * e.harm.up
+
+
+def _zeros_short(e: Evidence) -> bool:
+    return _only_up(e) and e.harm.up_before_one > 0.9 * e.harm.up
+
+
+def _ones_short(e: Evidence) -> bool:
+    only_down = e.telegrams.failed > 1 and e.harm.down > 3 and e.harm.up < 0.05 * e.harm.down
+    return only_down and e.harm.down_after_zero > 0.9 * e.harm.down
+
+
+def _patterned(e: Evidence) -> bool:
+    return _zeros_short(e) or _ones_short(e)
+
+
 def _excess(e: Evidence, distorted: float) -> float:
     """Return how much more reads as text if a distortion is allowed for."""
     return distorted - e.text.as_sent
@@ -121,6 +138,12 @@ _WIRE: Final = (
         lambda e: _remains(e) and e.characters.nul > 0.8,
     ),
     Signature(
+        "slow_rise",
+        0.85,
+        "nothing but breaks in place of each telegram: the pin does not rise in time",
+        lambda e: _nothing_understood(e) and e.characters.nul > 0.9 and 0 < e.bursts.period < 5,
+    ),
+    Signature(
         "slow_fall",
         0.85,
         "a few characters of ones in place of each telegram: the pin hardly falls",
@@ -176,6 +199,12 @@ _WIRE: Final = (
         0.9,
         "characters begin one bit late, as in a software UART",
         lambda e: e.text.start_late > 0.1 or e.harm.shifted > max(2, e.harm.up + e.harm.down),
+    ),
+    Signature(
+        "wrong_format",
+        0.9,
+        "framing errors on just the characters with an even number of ones: the stop bit is a parity bit",
+        lambda e: e.uart.framing > 0.2 and e.characters.even_of_marked > 0.95,
     ),
     Signature(
         "clock",
@@ -261,6 +290,67 @@ _WIRE: Final = (
         "text gone, framing errors without a pattern, and the rhythm of telegrams is right",
         lambda e: _text_gone(e) and e.uart.framing > 0.1 and e.characters.nul < 0.1 and e.bursts.idle > 0.5,
     ),
+    # Something between the telegrams, where a line that is only slow is still.
+    Signature(
+        "hum",
+        0.85,
+        "errors in step with the mains",
+        lambda e: e.telegrams.failed > 1 and e.harm.mains > 0.7,
+    ),
+    Signature(
+        "intermittent",
+        0.85,
+        "breaks or NULs at any time, and pieces of telegrams missing",
+        lambda e: e.bursts.stray > 2 and e.bursts.stray_nul > 0.4 and e.telegrams.intact < 0.95,
+    ),
+    Signature(
+        "noise",
+        0.85,
+        "stray bytes between the telegrams, and bits flipped in them",
+        lambda e: e.bursts.stray > 2 and e.telegrams.failed > 1,
+    ),
+    Signature(
+        "noise",
+        0.85,
+        "bytes arrive all the time, and the text is wrong at many places",
+        lambda e: (
+            e.bursts.idle < 0.3 and e.telegrams.failed > 1 and e.characters.nul < 0.1 and e.text.as_sent > 0.2
+        ),
+    ),
+    # Flips with a pattern.
+    Signature(
+        "clock",
+        0.7,
+        "the last bit of characters arrives as the bit before it",
+        lambda e: _only_up(e) and e.harm.up > 5 and e.harm.up_at_top_after_one > 0.95 * e.harm.up,
+    ),
+    Signature(
+        "slow_fall",
+        0.85,
+        "zeros that are followed by a one arrive as ones",
+        lambda e: (
+            _zeros_short(e) and e.harm.up > 5 and (e.harm.up > e.harm.up_at_top or e.line.marks != "nothing")
+        ),
+    ),
+    Signature("slow_fall", 0.7, "zeros that are followed by a one arrive as ones", _zeros_short),
+    Signature(
+        "slow_fall",
+        0.85,
+        "characters that digits and line ends become when zeros arrive too short",
+        lambda e: (
+            e.telegrams.failed + e.telegrams.missed > 1
+            and e.characters.high > 0.005
+            and e.characters.high_of_short_zeros > 0.5
+            and e.uart.framing < 0.2
+        ),
+    ),
+    Signature(
+        "slow_rise",
+        0.85,
+        "ones that follow a zero arrive as zeros",
+        lambda e: _ones_short(e) and e.harm.down > 5,
+    ),
+    Signature("slow_rise", 0.7, "ones that follow a zero arrive as zeros", _ones_short),
     # Text that is perfect as far as it came.
     Signature(
         "checksum",
@@ -275,18 +365,6 @@ _WIRE: Final = (
         ),
     ),
     Signature(
-        "intermittent",
-        0.85,
-        "breaks or NULs at any time, and pieces of telegrams missing",
-        lambda e: e.bursts.stray > 2 and e.bursts.stray_nul > 0.4 and e.telegrams.intact < 0.95,
-    ),
-    Signature(
-        "noise",
-        0.85,
-        "bytes of ones between the telegrams, and bits flipped in them",
-        lambda e: e.bursts.stray > 2 and e.telegrams.failed > 1,
-    ),
-    Signature(
         "request_drop",
         0.85,
         "telegrams break off, and what arrives of them is perfect",
@@ -297,28 +375,6 @@ _WIRE: Final = (
         ),
     ),
     Signature(
-        "slow_fall",
-        0.85,
-        "zeros that are followed by a one arrive as ones",
-        lambda e: (
-            e.harm.up > 5
-            and e.harm.down < 0.1 * e.harm.up
-            and e.harm.up_before_one > 0.85 * e.harm.up
-            and e.telegrams.intact < 0.3
-        ),
-    ),
-    Signature(
-        "slow_rise",
-        0.85,
-        "ones that follow a zero arrive as zeros",
-        lambda e: (
-            e.harm.down > 5
-            and e.harm.up < 0.1 * e.harm.down
-            and e.harm.down_after_zero > 0.85 * e.harm.down
-            and e.telegrams.intact < 0.3
-        ),
-    ),
-    Signature(
         "lost_characters",
         0.8,
         "characters are missing, and what arrives is perfect",
@@ -326,8 +382,14 @@ _WIRE: Final = (
     ),
     Signature(
         "noise",
-        0.8,
-        "single bits flipped, without a pattern",
+        0.85,
+        "bits flipped without a pattern",
+        lambda e: e.telegrams.failed > 1 and e.harm.up + e.harm.down > 5 and not _patterned(e),
+    ),
+    Signature(
+        "noise",
+        0.6,
+        "a few bits flipped",
         lambda e: e.telegrams.failed > 1 and e.harm.up + e.harm.down > 1,
     ),
 )

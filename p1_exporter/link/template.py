@@ -52,6 +52,12 @@ _CHANGE: Final[dict[FieldKind, tuple[float, float]]] = {
 _A_DIGIT: Final = log(10)
 _BACKWARDS: Final = 15.0
 """Added for a register that falls or a clock that goes back: neither happens."""
+_SUDDEN: Final = 3.0
+"""How much faster the cost grows with the rise of a register that did not rise before."""
+_FROM_NOTHING: Final = 4.0
+"""Added where a value is not zero any more, which it was for some time."""
+_SEASON: Final = 9.0
+"""Added where summer time becomes winter time, or the reverse."""
 _IMPOSSIBLE: Final = 25.0
 """Added for a time that does not exist."""
 
@@ -70,17 +76,21 @@ class Field(NamedTuple):
         """Return what it costs that the meter sends `new` (of the same form) where it sent `old` before."""
         if old == new:
             return 0.0
-        cost = _CHANGE[self.kind][not self.steady]
         before, after = _digits(old), _digits(new)
+        cost = _CHANGE[self.kind][not self.steady]
+        if self.steady and not before.strip(b"0"):
+            cost += _FROM_NOTHING
         if self.kind == "stamp":
-            cost += _IMPOSSIBLE if not _is_time(after) else 0.0
-            cost += (old[_STAMP_DIGITS:] != new[_STAMP_DIGITS:]) * _CHANGE["rare"][0]
-        if self.kind in ("counter", "stamp"):
-            rise = int(after) - int(before)
-            return cost + (_BACKWARDS if rise < 0 else log(rise + 1))
-        # Where a digit changes, those below it change as well: each is one of ten.
-        highest = next(place for place, (a, b) in enumerate(zip(before, after, strict=True)) if a != b)
-        return cost + _A_DIGIT * (len(after) - highest)
+            season = _SEASON if old[_STAMP_DIGITS:] != new[_STAMP_DIGITS:] else 0.0
+            return cost + season + _time_cost(before, after)
+        rise = int(after) - int(before)
+        if self.kind == "counter":
+            return cost + (_BACKWARDS if rise < 0 else log(rise + 1) * (_SUDDEN if self.steady else 1))
+        if self.kind == "gauge" and rise:
+            # Where a digit changes, those below it change as well: each is one of ten.
+            highest = next(place for place, (a, b) in enumerate(zip(before, after, strict=True)) if a != b)
+            return cost + _A_DIGIT * (len(after) - highest)
+        return cost + log(abs(rise) + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +165,7 @@ def template_of(text: bytes, others: Sequence[bytes] = (), unknown: bytes = b"")
         found,
         bytes(digits),
         bytes(hexes),
-        _changing(text, alike, digits, hexes, unknown or bytes(len(text))),
+        _changing(text, alike, bytes(digits), bytes(hexes), unknown or bytes(len(text))),
         checked[0] if checked else None,
         ending.start(1) if ending else -1,
     )
@@ -168,8 +178,9 @@ def _fields(text: bytes, others: Sequence[bytes]) -> Iterator[Field]:
             continue
         for value in _VALUE.finditer(text, line.start(2) - 1, line.end()):
             start, end = value.span(1)
-            steady = all(other[start:end] == value[1] for other in others)
-            yield Field(start, end, _kind(kinds, value[1], text[end : end + 1]), steady)
+            kind = _kind(kinds, value[1], text[end : end + 1])
+            same = all(other[start:end] == value[1] for other in others)
+            yield Field(start, end, kind, steady=same and (bool(others) or kind == "rare"))
 
 
 @lru_cache(maxsize=256)
@@ -214,8 +225,23 @@ def _digits(value: bytes) -> bytes:
     return value.translate(None, b"-.SW")
 
 
+def _time_cost(before: bytes, after: bytes) -> float:
+    """Return what it costs that a clock (YYMMDDhhmmss) goes from one time to the other."""
+    if before == after:
+        return 0.0
+    if not _is_time(after):
+        return _IMPOSSIBLE
+    # What is read every five minutes or every hour goes on in steps.
+    steps = (int(after) - int(before)) / 10 ** min(_trailing_zeros(before), _trailing_zeros(after))
+    return _BACKWARDS if steps < 0 else log(steps + 1) / 2
+
+
+def _trailing_zeros(digits: bytes) -> int:
+    return len(digits) - len(digits.rstrip(b"0"))
+
+
 def _is_time(digits: bytes) -> bool:
-    """Whether twelve digits YYMMDDhhmmss are a time, or say that there is none (63 25 25...)."""
+    """Whether twelve digits are a time, or say that there is none (63 25 25...)."""
     _, month, day, hour, minute, second = (int(digits[place : place + 2]) for place in range(0, 12, 2))
     usual = 0 < month <= 12 and 0 < day <= 31 and hour < 24 and minute < 60 and second < 60  # noqa: PLR2004 - a calendar
     return usual or digits == b"632525252525"

@@ -1,32 +1,51 @@
-"""Watches one link: remembers what happened lately, looks into telegrams that failed, and gives the evidence."""
+"""Watches one link: remembers what happened lately, looks into telegrams that failed, names the faults.
+
+A link that works costs next to nothing: what it takes to tell faults apart is loaded when something is wrong.
+"""
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.damage import DamageAnalysis, Ration
-from p1_exporter.link.evidence import Evidence, Line, gather
+from p1_exporter.link.damage import Ration
 from p1_exporter.link.history import KEPT_BYTES, History, Outcome
-from p1_exporter.link.rhythm import rhythm
+from p1_exporter.link.line import Line
+from p1_exporter.link.reception import Accepted, Refused
+from p1_exporter.link.verdict import Verdict
 from p1_exporter.telegram.framer import MAX_TELEGRAM
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from p1_exporter.link.counters import Counters
-    from p1_exporter.link.damage import Damage
+    from p1_exporter.link.damage import Damage, DamageAnalysis
+    from p1_exporter.link.diagnosis import Diagnosis
+    from p1_exporter.link.evidence import Evidence
     from p1_exporter.link.port import Chunk
-    from p1_exporter.telegram.events import Reason, Rejection, Telegram
+    from p1_exporter.link.reception import Judged, Stray
+    from p1_exporter.telegram.events import Reason
 
 # What became of a telegram in other ways than on the wire is nothing to look into.
 _WIRE_REASONS: Final = frozenset({"crc", "truncated", "malformed", "parity", "too_long"})
-
 # What comes after such a pause belongs to another telegram.
 _PAUSE: Final = 0.3
 _SHORTEST_TELEGRAM: Final = 100
+# Good telegrams that a bad one is compared with.
+_GOOD: Final = 3
 
-_MEMORY: Final = 45.0
-_SHORT: Final = 12.0
-# Meters that send more often than this many seconds fill the short look with telegrams.
+_LOOK_EVERY: Final = 1.0
+# How far back one looks: far enough to tell faults apart, near enough to see soon that one has gone.
+_FAR: Final = 45.0
+_NEAR: Final = 12.0
+# Meters that send more often than this fill the near past with telegrams.
 _FREQUENT: Final = 3.0
+# How long something must be found before it is named, or gone before it is named no longer.
+_SETTLING_FREQUENT: Final = 4.0
+_SETTLING: Final = 10.0
+# While telegrams come, none of them bad, there is nothing to look for.
+_QUIET_INTERVALS: Final = 2.5
 
 
 class DamageTotals(NamedTuple):
@@ -50,51 +69,168 @@ class DamageTotals(NamedTuple):
         )
 
 
+class WatchSnapshot(NamedTuple):
+    """What is known of a link's faults; immutable."""
+
+    faults: tuple[Diagnosis, ...] = ()
+    """Those to name, likeliest first."""
+    evidence: Evidence | None = None
+    """Of the last look, where there was something to look for."""
+    damage: DamageTotals = DamageTotals()
+    line: Line = Line()
+
+
 class LinkWatch:
-    """Watches one link.
+    """Watches one link. Times are seconds of a monotonic clock.
 
     Args of the constructor: `now`, the time; `line`, what is known of it; `kept_bytes`, as of `History`.
     """
 
-    def __init__(self, now: float, line: Line, kept_bytes: int = KEPT_BYTES) -> None:
-        self.line = line
-        self.totals = DamageTotals()
+    def __init__(self, now: float, line: Line | None = None, kept_bytes: int = KEPT_BYTES) -> None:
         self.history = History(now, kept_bytes)
-        self._analysis = DamageAnalysis()
-        self._ration = Ration()
+        self._kept_bytes = kept_bytes
+        self._line = line or Line()
+        self._closed: str | None = None
+        """Why the port is closed; empty if on purpose."""
+        self._paused = False
+        self._totals = DamageTotals()
+        self._analysis: DamageAnalysis | None = None
+        self._good: deque[bytes] = deque(maxlen=_GOOD)
+        """Accepted telegrams that the analysis does not know yet."""
         self._noise = bytearray()
         self._noise_began = 0.0
         self._noise_ended = 0.0
+        self._last_look = now
+        self._last_good: tuple[float, float] | None = None
+        self._last_trouble = now
+        self._verdict = Verdict()
+        self._settling = _SETTLING_FREQUENT
+        self._ration = Ration()
+        self._faults: tuple[Diagnosis, ...] = ()
+        self._evidence: Evidence | None = None
+
+    def opened(self, now: float, line: Line) -> None:
+        """The port is open now, or read in another way: what was seen before says nothing any more."""
+        self._closed = None
+        self._line = line
+        self._begin(now)
+
+    def closed(self, why: str) -> None:
+        """The port is closed, for a reason in words; empty if on purpose."""
+        self._closed = why
+
+    def pause(self, now: float, *, paused: bool) -> None:
+        """Nothing is requested from the meter now, or again."""
+        self._paused = paused
+        self._begin(now)
 
     def received(self, chunk: Chunk) -> None:
         """A read gave something."""
         self.history.received(chunk)
+        if chunk.marks:
+            self._last_trouble = chunk.time
 
     def counted(self, now: float, counters: Counters) -> None:
         """The driver said what it counted."""
         self.history.counted(now, counters)
 
-    def noise(self, data: bytes, time: float) -> None:
-        """Bytes outside telegrams, the first of which arrived at `time`: perhaps one whose beginning is damaged."""
-        if self._noise and time - self._noise_ended > _PAUSE:
-            self._end_noise()
-        if not self._noise:
-            self._noise_began = time
-        self._noise += data[: MAX_TELEGRAM - len(self._noise)]
-        self._noise_ended = time
+    def judged(self, judged: Judged) -> None:
+        """Something was decided about what was received."""
+        if isinstance(judged, Accepted):
+            if judged.damaged:
+                self._failed(judged.telegram.data, judged.telegram.size, judged.began, "malformed")
+            else:
+                self._accepted(judged)
+        elif isinstance(judged, Refused):
+            self._failed(judged.event.data, judged.event.size, judged.began, judged.reason)
+        else:
+            self._stray(judged)
 
-    def accepted(self, telegram: Telegram, began: float) -> None:
-        """A telegram that began at the time `began` was accepted."""
+    def look(self, now: float) -> None:
+        """Look at the link, once a second at most, and name the faults."""
+        if now - self._last_look < _LOOK_EVERY:
+            return
+        self._last_look = now
+        self._faults = self._verdict.update(now, self._found(now), self._settling)
+
+    def snapshot(self) -> WatchSnapshot:
+        """Return what is known."""
+        return WatchSnapshot(self._faults, self._evidence, self._totals, self._line)
+
+    def all_evidence(self, now: float) -> Evidence:
+        """Return the evidence on everything since the beginning, as far as it is kept."""
+        from p1_exporter.link.evidence import gather  # noqa: PLC0415 - see above
+
+        self._settle(now)
+        past = self.history.since(self.history.began)
+        return gather(past, past.outcomes, self._line, now)
+
+    def _found(self, now: float) -> Sequence[Diagnosis]:
+        if self._closed is None and not self._paused and not self._quiet(now):
+            from p1_exporter.link.diagnosis import diagnose  # noqa: PLC0415 - only where something is wrong
+
+            self._evidence = self._recent_evidence(now)
+            return diagnose(self._evidence)
+        self._evidence = None
+        if self._closed:
+            from p1_exporter.link.diagnosis import disconnected  # noqa: PLC0415 - as above
+
+            return (disconnected(self._closed),)
+        return ()
+
+    def _quiet(self, now: float) -> bool:
+        """Whether telegrams come as they should: then there is nothing to look for."""
+        if self._last_good is None or now - self._last_trouble < _FAR:
+            return False
+        last, interval = self._last_good
+        return now - last < _QUIET_INTERVALS * interval
+
+    def _recent_evidence(self, now: float) -> Evidence:
+        from p1_exporter.link.evidence import gather  # noqa: PLC0415 - only where something is wrong
+        from p1_exporter.link.rhythm import rhythm  # noqa: PLC0415 - as above
+
+        self._settle(now)
+        self.history.forget_before(now - _FAR)
+        past = self.history.since(now - _FAR)
+        period = rhythm(past.chunks, self._line.capacity, network=self._line.network).period
+        frequent = 0 < period < _FREQUENT
+        self._settling = _SETTLING_FREQUENT if frequent or not period else _SETTLING
+        # Of telegrams that all fail, few are looked into: their damage is that of the whole past.
+        return gather(self.history.since(now - _NEAR) if frequent else past, past.outcomes, self._line, now)
+
+    def _begin(self, now: float) -> None:
+        self.history = History(now, self._kept_bytes)
+        self._noise.clear()
+        self._last_trouble = now
+
+    def _accepted(self, accepted: Accepted) -> None:
         self._end_noise()
         self._ration.passed()
-        self._analysis.learn(telegram.data)
+        telegram, began = accepted.telegram, accepted.began
+        self._good.append(telegram.data)
         self.history.decided(Outcome(began, telegram.size, None))
+        if self._last_good is not None:
+            self._last_good = (began, began - self._last_good[0])
+        else:
+            self._last_good = (began, math.inf)
 
-    def rejected(self, event: Telegram | Rejection, began: float, reason: Reason) -> None:
-        """A telegram was rejected."""
+    def _failed(self, data: bytes, size: int, began: float, reason: Reason) -> None:
         self._end_noise()
-        damage = self._examined(event.data) if reason in _WIRE_REASONS else None
-        self.history.decided(Outcome(began, event.size, reason, damage, event.data))
+        if reason == "decrypt" and self._last_good is None:
+            # Without the right key, nothing can be said of what an encrypted meter sends.
+            self.history.decided(Outcome(began, size, None))
+            return
+        damage = self._examined(data) if reason in _WIRE_REASONS else None
+        self._decided(Outcome(began, size, reason, damage, data))
+
+    def _stray(self, stray: Stray) -> None:
+        """Take bytes outside telegrams: perhaps a telegram whose beginning is damaged."""
+        if self._noise and stray.began - self._noise_ended > _PAUSE:
+            self._end_noise()
+        if not self._noise:
+            self._noise_began = stray.began
+        self._noise += stray.noise.data[: MAX_TELEGRAM - len(self._noise)]
+        self._noise_ended = self._last_trouble = stray.began
 
     def _settle(self, now: float) -> None:
         if now - self._noise_ended > _PAUSE:
@@ -103,28 +239,24 @@ class LinkWatch:
     def _end_noise(self) -> None:
         if len(self._noise) >= _SHORTEST_TELEGRAM:
             data = bytes(self._noise)
-            outcome = Outcome(self._noise_began, len(data), "unbegun", self._examined(data), data)
-            self.history.decided(outcome)
+            self._decided(Outcome(self._noise_began, len(data), "unbegun", self._examined(data), data))
         self._noise.clear()
 
+    def _decided(self, outcome: Outcome) -> None:
+        self._last_trouble = outcome.began
+        self.history.decided(outcome)
+
     def _examined(self, data: bytes) -> Damage | None:
-        damage = self._analysis.analyse(data) if self._ration.take() else None
+        """Return what happened to a telegram, if it is its turn to be looked into."""
+        if not self._ration.take():
+            return None
+        if self._analysis is None:
+            from p1_exporter.link.damage import DamageAnalysis  # noqa: PLC0415 - only where something is wrong
+
+            self._analysis = DamageAnalysis()
+        while self._good:
+            self._analysis.learn(self._good.popleft())
+        damage = self._analysis.analyse(data)
         if damage:
-            self.totals = self.totals.plus(damage)
+            self._totals = self._totals.plus(damage)
         return damage
-
-    def evidence(self, now: float) -> Evidence:
-        """Return what speaks for or against a fault at the time `now`, by what the last few telegrams show.
-
-        That is long enough to tell faults apart, and short enough to see soon that one has gone.
-        """
-        self._settle(now)
-        self.history.forget_before(now - _MEMORY)
-        whole = self.history.since(now - _MEMORY)
-        period = rhythm(whole.chunks, self.line.capacity, network=self.line.network).period
-        return gather(self.history.since(now - _SHORT) if 0 < period < _FREQUENT else whole, self.line, now)
-
-    def all_evidence(self, now: float) -> Evidence:
-        """Return the evidence on everything since the beginning, as far as it is kept."""
-        self._settle(now)
-        return gather(self.history.since(self.history.began), self.line, now)

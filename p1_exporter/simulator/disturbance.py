@@ -39,7 +39,10 @@ _IMPULSE_VOLT: Final = 0.35
 
 
 class Schedule:
-    """Windows that begin in order and do not overlap, taken as time goes by."""
+    """Windows that begin in order and do not overlap, taken as time goes by.
+
+    One without length stands for a time in which there is none: endless iterators must not search for ever.
+    """
 
     def __init__(self, windows: Iterator[Window]) -> None:
         self._windows = windows
@@ -53,7 +56,8 @@ class Schedule:
                 taken.append(window._replace(off=until))
                 self._next = window._replace(on=until)
             else:
-                taken.append(window)
+                if window.off > window.on:
+                    taken.append(window)
                 self._next = next(self._windows, None)
         return taken
 
@@ -174,6 +178,7 @@ def hum(rng: random.Random, begin: float, volt: float, sway: float) -> Iterator[
     while True:
         peak = volt * (1 + sway * rng.uniform(-1, 1)) / highest
         beyond = list(_beyond_margins([peak * height for height in shape]))
+        yield Window(cycle, cycle, space=True)
         for _ in range(int(MAINS)):
             for on, off, space in beyond:
                 yield Window(cycle + on, cycle + off, space)

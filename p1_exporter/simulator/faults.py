@@ -8,6 +8,7 @@ do so by degrees. Times scale with the meter's bit and its telegrams, so that a 
 from __future__ import annotations
 
 import binascii
+import itertools
 import math
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -106,15 +107,17 @@ class Fault:
     kinds: tuple[str, ...] = ("",)
 
 
-_BRINK: Final = 0.3
-"""The severity at which a fault that has a cliff comes to it."""
+_CLIFF: Final = ((0.0, 0.0), (0.15, 0.93), (0.45, 1.07))
+"""Severities, and how much of it takes a fault to its cliff, below which nothing happens and above which all is lost."""
 
 
 def _by_degrees(severity: float, brink: float, worst: float) -> float:
-    """Return a quantity that grows from 0 to `brink` until there is damage at all, and to `worst` at severity 1."""
-    if severity < _BRINK:
-        return brink * severity / _BRINK
-    return brink + (worst - brink) * (severity - _BRINK) / (1 - _BRINK)
+    """Return a quantity that grows from 0 to its cliff, at `brink`, where it tarries, and on to `worst` at severity 1."""
+    points = (*_CLIFF, (1.0, worst / brink))
+    (low, before), (high, after) = next(
+        pair for pair in itertools.pairwise(points) if severity <= pair[1][0]
+    )
+    return brink * (before + (after - before) * (severity - low) / (high - low))
 
 
 def _hits(severity: float) -> float:

@@ -47,6 +47,8 @@ class Read(NamedTuple):
 
 DEFAULT_DRIVER: Final = "amba-pl011"
 DEFAULT_SEVERITY: Final = 0.5
+_LEAST_SEVERITY: Final = 0.001
+"""What is less, but not nothing, would have rates that are too small for a float."""
 
 
 class Wire:
@@ -88,7 +90,7 @@ class Wire:
                 kind=rng.choice(kinds) if kind is None else kind,
                 rng=rng,
             )
-            self._conditions = conditions = FAULTS[fault].conditions(setting, severity)
+            self._conditions = conditions = FAULTS[fault].conditions(setting, max(severity, _LEAST_SEVERITY))
         self._transmission = Transmission(
             model, seed, start, now, change=conditions.change, timing=conditions.timing
         )
@@ -98,6 +100,7 @@ class Wire:
         self._disturbance = None if conditions.windows is None else Disturbance(conditions.windows)
         self._rx = conditions.rx or rx_node()
         self._idle_low = conditions.inverted
+        self._paused = True
         self._receiver = self._new_receiver(baudrate or model.baudrate)
         self._reporter = Reporter(self._driver, conditions.losses)
         self.counts: Counts | None = self._reporter.counts()
@@ -146,11 +149,12 @@ class Wire:
     def _advance(self) -> None:
         """Compute another run or pause."""
         run = self._transmission.next()
+        self._paused, paused = not run.data, self._paused
         windows = [] if self._disturbance is None else self._disturbance.before(run.end)
         if self._clear and not windows:
             characters = self._whole(run)
         else:
-            if run.data and self._conditions.drift:
+            if paused and run.data and self._conditions.drift:
                 stretch = 1 + self._rng.gauss(0, self._conditions.drift)
                 self._wire.stretch = self._rx.stretch = max(0.1, stretch)
             line = self._wire.pass_on(edges(run, self._bit), run.end)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from p1_exporter.doctor.listener import Listener
 from p1_exporter.link.counters import Counters
-from p1_exporter.link.diagnosis import SURE, diagnose
-from p1_exporter.link.evidence import Line
+from p1_exporter.link.diagnosis import diagnose
+from p1_exporter.link.line import Line
 from p1_exporter.link.port import Chunk
 from p1_exporter.simulator.faults import FAULTS
 from p1_exporter.simulator.models import MODELS

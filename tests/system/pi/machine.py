@@ -167,12 +167,12 @@ class Pi:
     def _qemu(self, line: int, qmp: int) -> list[str]:
         forward = ",".join(f"hostfwd=tcp:127.0.0.1:0-:{port}" for port in (_SHELL, _METRICS))
         return [
-            *("qemu-system-aarch64", "-M", "raspi3b", "-nodefaults", "-display", "none", "-no-reboot"),
+            *("qemu-system-aarch64", "-M", "raspi3b", "-nodefaults", "-display", "none"),
             *("-kernel", f"{self._folder}/vmlinuz", "-dtb", f"{self._folder}/pi.dtb"),
             *("-initrd", f"{self._folder}/initrd"),
-            # The mini UART is the second port of the 8250 driver. A kernel that panics ends the machine. RPi.GPIO
-            # reaches the pins through /dev/mem, which Debian's kernel guards more strictly than the Pi's own.
-            *("-append", "console=ttyS1 8250.nr_uarts=2 quiet panic=-1 iomem=relaxed"),
+            # The mini UART is the second port of the 8250 driver. RPi.GPIO reaches the pins through /dev/mem, which
+            # Debian's kernel guards more strictly than the Pi's own.
+            *("-append", "console=ttyS1 8250.nr_uarts=2 quiet iomem=relaxed"),
             *("-chardev", f"socket,id=line,fd={line}", "-serial", "chardev:line"),
             *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
             *("-chardev", f"socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control"),
@@ -194,8 +194,13 @@ class Pi:
 
     def _await(self, line: str) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or line in self._console, BOOT_PATIENCE)
+            self._changed.wait_for(
+                lambda: self._ended or line in self._console or self._panicked(), BOOT_PATIENCE
+            )
         assert line in self._console, f"no {line!r} on the console:\n{self.console()}"
+
+    def _panicked(self) -> bool:
+        return any("Kernel panic" in line for line in self._console)
 
     def console(self) -> str:
         """What was printed on the console so far."""
