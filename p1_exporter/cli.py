@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -16,7 +18,6 @@ from p1_exporter.errors import UserError
 from p1_exporter.flags import FlagParser, add_flags, add_run_flags, add_version_flag
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
 USER_ERROR: Final = 2
@@ -24,6 +25,7 @@ USER_ERROR: Final = 2
 
 _COMMANDS: Final = {
     "run": "read the meters and serve metrics (also without a command)",
+    "doctor": "look at the computer and the line, and say what is wrong and what to do",
     "decode": "show the telegrams of a file or of standard input",
     "simulate": "be a meter, on a pseudo-terminal or a TCP port",
     "check-config": "say what is wrong with flags and file, without touching a port",
@@ -91,6 +93,28 @@ def _parser(given: str) -> FlagParser:
     return parser
 
 
+def _add_doctor_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("doctor")
+    group.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    group.add_argument(
+        "--seconds", type=_seconds, default=30.0, metavar="N", help="how long to listen (default: 30)"
+    )
+    group.add_argument("--record", type=Path, metavar="FILE", help="keep what is heard, for a bug report")
+    group.add_argument(
+        "--replay", type=Path, metavar="FILE", help="look at such a recording in place of a port"
+    )
+    group.add_argument(
+        "--redact", action="store_true", help="leave serial numbers, EANs and messages out of the recording"
+    )
+    add_run_flags(parser)
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,3})?", text) or float(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 1 to 99999")
+    return float(text)
+
+
 def _add_decode_flags(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s [FLAG ...] [FILE]"
     parser.add_argument(
@@ -134,6 +158,35 @@ def _check_config(flags: argparse.Namespace) -> int:
     for line in check(flags):
         sys.stdout.write(line + "\n")
     return 0
+
+
+def _doctor(flags: argparse.Namespace) -> int:
+    from p1_exporter.doctor.command import Request, doctor  # noqa: PLC0415 - as above
+    from p1_exporter.meters import meter_settings  # noqa: PLC0415 - as above
+
+    if flags.redact and not flags.record:
+        raise UserError("--redact: is about a recording. Give --record FILE too.")
+    config = load(flags, os.environ)
+    settings = meter_settings(config, os.environ)
+    if len(settings) > 1:
+        names = ", ".join(meter.name for meter in settings)
+        raise UserError(
+            f"doctor looks at one meter at a time, not at {names}. Name its port: --serial.port=PORT."
+        )
+    meter = settings[0]
+    return doctor(
+        Request(
+            port=meter.port,
+            understanding=meter.understanding,
+            circuit=meter.circuit,
+            addresses=config.web_listen_addresses,
+            seconds=flags.seconds,
+            as_json=flags.json,
+            record=flags.record,
+            replay=flags.replay,
+            redacted=flags.redact,
+        )
+    )
 
 
 def _decode(flags: argparse.Namespace) -> int:
@@ -183,8 +236,15 @@ def _simulate(flags: argparse.Namespace) -> int:
 
 _ADD_FLAGS: Final = {
     "run": add_run_flags,
+    "doctor": _add_doctor_flags,
     "decode": _add_decode_flags,
     "simulate": _add_simulate_flags,
     "check-config": add_run_flags,
 }
-_RUNNERS: Final = {"run": _run, "decode": _decode, "simulate": _simulate, "check-config": _check_config}
+_RUNNERS: Final = {
+    "run": _run,
+    "doctor": _doctor,
+    "decode": _decode,
+    "simulate": _simulate,
+    "check-config": _check_config,
+}

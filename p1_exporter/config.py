@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from p1_exporter.link.circuits import Circuit
     from p1_exporter.options import Option
 
 __all__ = ["Config", "FlagParser", "MeterConfig", "add_run_flags", "load"]
@@ -35,6 +36,7 @@ class MeterConfig:
     baudrate: int | None  # None: find it
     request_line: str  # none, rts, dtr, or gpio:N
     request_interval: float | None  # seconds; None: the line is held
+    circuit: Circuit | None  # None: the usual one of that kind of port
     time_zone: str  # a name that zoneinfo knows
     key_file: Path | None
     check_tag: bool  # of encrypted telegrams

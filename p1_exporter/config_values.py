@@ -14,6 +14,7 @@ import zoneinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from p1_exporter.link.circuits import CIRCUITS, Circuit
 from p1_exporter.link.request import REQUEST_INTERVALS
 
 if TYPE_CHECKING:
@@ -147,6 +148,16 @@ def request_line(text: str) -> str:
             f"(0 to {_HIGHEST_HEADER_GPIO}, not the number of the pin), for example gpio:4."
         )
     return f"gpio:{int(gpio[1])}"
+
+
+def circuit(text: str) -> Circuit | None:
+    """Parse what stands between meter and computer; `auto` is None."""
+    for known in CIRCUITS:
+        if text == known:
+            return known
+    if text != "auto":
+        raise ValueError(f"{quoted(text)} is no circuit: give auto, {', '.join(CIRCUITS)}.")
+    return None
 
 
 def request_interval(text: str) -> float:

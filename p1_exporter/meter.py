@@ -16,6 +16,7 @@ import structlog
 
 from p1_exporter.errors import UserError
 from p1_exporter.link.backoff import Backoff
+from p1_exporter.link.circuits import Circuit, usual_circuit
 from p1_exporter.link.detect import RateSearch
 from p1_exporter.link.line import Line
 from p1_exporter.link.port import Chunk, EndOfInput, Port, PortError, PortSettings, open_port
@@ -43,6 +44,8 @@ class MeterSettings:
     port: PortSettings
     port_reason: str = ""
     """Why this port, if nobody named it."""
+    circuit: Circuit | None = None
+    """What stands between meter and computer; None for what is usual with that kind of port."""
     understanding: Understanding = field(default_factory=Understanding)
 
 
@@ -71,6 +74,7 @@ class MeterSnapshot:
     name: str
     link: LinkSnapshot
     watch: WatchSnapshot
+    circuit: Circuit
     telegram: NewestTelegram | None
 
 
@@ -363,7 +367,8 @@ class Meter:
     def _snapshot(self) -> MeterSnapshot:
         pending = self._reception.pending and not self._may_be_cut
         link = self._record.snapshot(pending_bytes=self._reception.pending_bytes, pending=pending)
-        return MeterSnapshot(self.name, link, self._watch.snapshot(), self._telegram)
+        circuit = self._settings.circuit or usual_circuit(link.port.driver)
+        return MeterSnapshot(self.name, link, self._watch.snapshot(), circuit, self._telegram)
 
 
 def _rate_search(port: PortSettings) -> RateSearch | None:

@@ -132,7 +132,7 @@ OPTIONS: Final = (
         parse.baudrate,
         "auto",
         "BAUD",
-        "Baud rate of the meter; auto is 115200. Meters of DSMR 2.2 and 3.0 have 9600.",
+        "Baud rate of the meter; auto finds it out. Meters of DSMR 2.2 and 3.0 have 9600, all others 115200.",
         per_meter=True,
     ),
     Option(
@@ -151,6 +151,16 @@ OPTIONS: Final = (
         None,
         "SECONDS",
         "Seconds between telegrams; the request line is released in between. Without it the line is held.",
+        per_meter=True,
+    ),
+    Option(
+        "serial.circuit",
+        "circuit",
+        parse.circuit,
+        "auto",
+        "CIRCUIT",
+        "What stands between meter and computer, for the advice on a bad link: transistor, optocoupler, cable, or "
+        "bridge (a serial server); auto goes by the kind of port.",
         per_meter=True,
     ),
     Option(

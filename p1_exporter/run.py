@@ -12,14 +12,11 @@ import structlog
 from prometheus_client import ProcessCollector
 
 from p1_exporter import __version__, logs
-from p1_exporter.config import Config, MeterConfig, load
+from p1_exporter.config import Config, load
 from p1_exporter.errors import UserError
 from p1_exporter.exposition.collector import MeterCollector
-from p1_exporter.keys import cipher_of
-from p1_exporter.link.locate import default_port
-from p1_exporter.link.port import PortSettings, check_settings
-from p1_exporter.link.reception import Understanding
 from p1_exporter.meter import Meter, MeterSettings
+from p1_exporter.meters import meter_settings
 from p1_exporter.web.app import App, landing_page
 from p1_exporter.web.listen import bind, systemd_sockets
 from p1_exporter.web.server import Server
@@ -35,8 +32,6 @@ if TYPE_CHECKING:
     from p1_exporter.link.share import ShareServer
 
 _STOP_SECONDS: Final = 0.5
-# Where a Raspberry Pi has its serial port: what is waited for if no port is named and none is there yet.
-_FALLBACK_PORT: Final = "/dev/serial0"
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> None:
@@ -58,34 +53,6 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> N
                 program.reload(flags, environ)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def meter_settings(config: Config, environ: Mapping[str, str]) -> list[MeterSettings]:
-    """Return how to read each meter; looks for keys and for the port where none is named, but opens nothing.
-
-    Raises:
-        UserError: A key or port that cannot work.
-    """
-    return [_meter_settings(meter, config, environ) for meter in config.meters]
-
-
-def _meter_settings(meter: MeterConfig, config: Config, environ: Mapping[str, str]) -> MeterSettings:
-    url, reason = (
-        (meter.port, "") if meter.port else default_port() or (_FALLBACK_PORT, "no serial port was found")
-    )
-    port = PortSettings(url, meter.baudrate, meter.request_line, meter.request_interval)
-    check_settings(port)
-    return MeterSettings(
-        name=meter.name,
-        port=port,
-        port_reason=reason,
-        understanding=Understanding(
-            time_zone=meter.time_zone,
-            max_power=meter.max_power,
-            cipher=cipher_of(meter, environ),
-            identities=config.equipment_ids,
-        ),
-    )
 
 
 def check(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from p1_exporter.link.faults import Circuit
+    from p1_exporter.link.circuits import Circuit
 
 _TRANSISTOR: Final = """\
    meter                                                  Raspberry Pi

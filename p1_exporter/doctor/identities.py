@@ -11,6 +11,7 @@ from collections import Counter
 from operator import eq
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from p1_exporter.doctor.stand_in import DAMAGED_ZEROS
 from p1_exporter.telegram.obis import Kind, find
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ CODE: Final = re.compile(
     rb"([0-9]-[0-9]{1,3}:[0-9A-Za-z]{1,3}\.[0-9A-Za-z]{1,3}(?:\.[0-9]{1,3})?)(?:[*.][0-9]{1,3})? *(?:\r?\n)?\("
 )
 _GROUP_END: Final = re.compile(rb"\)|[\r\n\0]+(?=[!/]|[0-9]-[0-9]{1,3}:)|[0-9]-[0-9]{1,3}:[0-9.]{3,10}\(")
+# Also the header of the next telegram, which an intact message may contain.
+_CUT_GROUP_END: Final = re.compile(_GROUP_END.pattern + rb"|/[A-Za-z]{3}[0-9]")
 _HEADER: Final = re.compile(rb"/[A-Za-z]{3}[^\r\n\0()]([^\r\n\0()]{1,80})")
 # Models and versions have up to four digits (M550T-1011), serial numbers have more.
 _HEADER_NUMBER: Final = re.compile(rb"[0-9]{5,}")
@@ -32,7 +35,7 @@ _TIME: Final = re.compile(
     rb"[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])(?:[01][0-9]|2[0-3])(?:[0-5][0-9]){2}"
 )
 # In damaged text: as part of an identity, unlike a number with unit or fraction, or a time stamp.
-STRAY_NUMBER: Final = re.compile(rb"(?<![0-9A-Fa-f.])[0-9A-Fa-f]{8,}+(?![*.SWsw])")
+STRAY_NUMBER: Final = re.compile(rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8,}+(?![*.]|[SWsw]\))")
 # The end of a header that cannot be read.
 _HEADER_END: Final = re.compile(rb"[0-9]{5,}(?=[^()\r\n]{0,3}\r\n\r\n)")
 
@@ -59,22 +62,32 @@ class Place(NamedTuple):
     """Whether it ends where the meter ended it."""
 
 
-def places(text: bytes, start: int, stop: int) -> Iterator[Place]:
-    """Return the identities in the object lines that begin in `text` from `start` on, none of which passes `stop`."""
+def places(text: bytes, start: int, stop: int, *, intact: bool) -> Iterator[Place]:
+    """Return the identities in the object lines that begin in `text` from `start` on, none of which passes `stop`.
+
+    Args:
+        text: in which they may be.
+        start: where to begin.
+        stop: where to end.
+        intact: whether the text is as it was sent.
+    """
+    group_end = _GROUP_END if intact else _CUT_GROUP_END
     position = start
     while found := CODE.search(text, position, stop):
         position = found.end()
-        for first, last, closed in _groups(text, found.end(), stop):
+        for first, last, closed in _groups(text, found.end(), stop, group_end):
             position = last
             if is_personal(found[1], text[first:last]):
                 yield Place(first, last, found[1] + b"(", closed)
 
 
-def _groups(text: bytes, start: int, stop: int) -> Iterator[tuple[int, int, bool]]:
+def _groups(
+    text: bytes, start: int, stop: int, group_end: re.Pattern[bytes]
+) -> Iterator[tuple[int, int, bool]]:
     """Return the groups of an object line: from `start`, which is after a parenthesis, on."""
     stop = min(stop, start + LONGEST)
     while True:
-        end = _GROUP_END.search(text, start, stop)
+        end = group_end.search(text, start, stop)
         closed = end is not None and end[0] == b")"
         last = end.start() if end else stop
         yield start, last, closed
@@ -129,8 +142,10 @@ def is_informative(content: bytes) -> bool:
 
 
 def mostly_zeros(text: bytes) -> bool:
-    """Whether `text` may be a stand-in, damaged or not."""
-    return text.count(b"0") * 5 >= len(text) * 4
+    """Whether `text` is a stand-in, damaged or not: hardly an identity has so many zeros."""
+    zeros = text.count(b"0")
+    others = len(text) - zeros - sum(map(text.count, DAMAGED_ZEROS))
+    return zeros * 2 >= len(text) and others * 10 <= len(text)
 
 
 class References:
@@ -141,16 +156,24 @@ class References:
         self._certain: set[tuple[bytes, bytes]] = set()
 
     def learn(self, place: Place, content: bytes, *, certain: bool) -> None:
-        """Take note of the `content` of a closed place; `certain` if a checksum vouches for it."""
+        """Take note of the `content` of a place; `certain` if a checksum vouches for it."""
+        # What swallowed the line after it, or is a time, is no identity: a code or parenthesis arrived damaged.
+        is_plausible = certain or not content or (content.isalnum() and not _TIME.match(content))
+        if not (place.closed and is_plausible):
+            return
         self._seen.setdefault(place.prefix, Counter())[content] += 1
         if certain:
             self._certain.add((place.prefix, content))
 
     def contents(self, prefix: bytes) -> list[bytes]:
-        """Return what stands after `prefix`: what was received for certain, else what was received most often."""
+        """Return what stands after `prefix`: what was received for certain, else what most copies agree on."""
         seen = self._seen.get(prefix, Counter())
         certain = [content for content in seen if (prefix, content) in self._certain]
-        return (certain or [content for content, _ in seen.most_common(1)])[:_MOST_REFERENCES]
+        if certain or not seen:
+            return certain[:_MOST_REFERENCES]
+        size = Counter(map(len, seen.elements())).most_common(1)[0][0]
+        copies = [content for content in seen.elements() if len(content) == size]
+        return [bytes(Counter(column).most_common(1)[0][0] for column in zip(*copies, strict=True))]
 
     def all(self) -> Iterator[tuple[bytes, bytes]]:
         """Return all identities worth looking for, each with its prefix."""

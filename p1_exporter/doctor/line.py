@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from p1_exporter.doctor.listener import Listener
-from p1_exporter.link.capture import CounterReading
+from p1_exporter.link.capture import CaptureHeader, CounterReading
 from p1_exporter.link.detect import RateSearch
 from p1_exporter.link.diagnosis import diagnose
 from p1_exporter.link.line import Line
 from p1_exporter.link.port import Chunk, EndOfInput, open_port
+from p1_exporter.link.reception import Understanding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from p1_exporter.link.diagnosis import Diagnosis
     from p1_exporter.link.evidence import Evidence
     from p1_exporter.link.port import Port, PortSettings
-    from p1_exporter.telegram.cipher import Cipher
 
 KEPT_BYTES: Final = 16 * 1024 * 1024
 """What is looked at in the end: more than the line carries in twenty minutes."""
@@ -36,6 +36,9 @@ _ANSWER: Final = 12.0
 
 class Recorder(Protocol):
     """Who keeps what is heard."""
+
+    def begin(self, header: CaptureHeader, start: float, /) -> None:
+        """Begin, or begin anew."""
 
     def write(self, event: Chunk | CounterReading, /) -> None:
         """Something was heard, or counted."""
@@ -70,15 +73,15 @@ class LineExamination:
         settings: the port.
         seconds: how long to listen.
         show: is told how far it has come, a few times a second.
+        understanding: what it takes to understand the meter.
         recorder: keeps what is heard in the main part.
-        cipher: for encrypted meters.
     """
 
     settings: PortSettings
     seconds: float
     show: Callable[[Progress], None]
-    recorder: Callable[[Port], Recorder | None]
-    cipher: Cipher | None = None
+    understanding: Understanding = field(default_factory=Understanding)
+    recorder: Recorder | None = None
     _tried: list[str] = field(default_factory=list)
 
     def run(self) -> LineLook:
@@ -99,10 +102,13 @@ class LineExamination:
         search = RateSearch(port.baudrate) if self.settings.baudrate is None else None
         for _ in range(_MOST_ROUNDS):
             before = port.baudrate
-            listener, recorder = self._listener(port), self.recorder(port)
+            listener = self._listener(port)
+            if self.recorder:
+                header = CaptureHeader(port.driver, port.baudrate, request_line=port.request_line)
+                self.recorder.begin(header, time.monotonic())
             for event in self._events(port, listener, f"Listening at {before} baud", self.seconds):
-                if recorder:
-                    recorder.write(event)
+                if self.recorder:
+                    self.recorder.write(event)
                 if search and isinstance(event, Chunk) and _other_rate(search, listener, event):
                     break
             if search is None or search.rate == before or not port.set_baudrate(search.rate):
@@ -132,7 +138,7 @@ class LineExamination:
 
     def _listener(self, port: Port) -> Listener:
         line = Line(port.driver, port.baudrate, request_line=port.request_line)
-        return Listener(time.monotonic(), line, KEPT_BYTES, self.cipher)
+        return Listener(time.monotonic(), line, KEPT_BYTES, self.understanding)
 
     def _try_request_line(self, port: Port, before: Evidence) -> None:
         """Release the line that asks the meter for data, and raise it again: does the meter obey?"""

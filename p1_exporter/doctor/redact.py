@@ -33,12 +33,21 @@ from p1_exporter.doctor.identities import (
     References,
     first_header_places,
     header_places,
-    stray_numbers,
     places,
+    stray_numbers,
 )
 from p1_exporter.doctor.reseal import Text, checksum_of, reseal, reseal_damaged, unseal
 from p1_exporter.doctor.stand_in import Wire, as_text, stand_in, wire_of
-from p1_exporter.doctor.traces import Expected, Similar, cut_end, distorted, occurrences, spellings
+from p1_exporter.doctor.traces import (
+    PART,
+    Expected,
+    Similar,
+    beginnings,
+    distorted,
+    occurrences,
+    parts,
+    spellings,
+)
 from p1_exporter.errors import UserError
 from p1_exporter.link.port import Chunk
 from p1_exporter.telegram.cipher import is_embedded
@@ -59,6 +68,7 @@ _SILENCE: Final = 5.0
 # Within shorter pauses a burst may go on, also behind a serial server.
 _PAUSE: Final = 0.35
 _MOST_ACCIDENTS: Final = 8
+_MOST_LOOKS: Final = 8
 
 # The header of an encrypted frame without its top bits, which is all that is left of it in inverted characters.
 _SEVEN_BIT_FRAME: Final = re.compile(rb"\x5b\x08.{8}\x02..[\x20\x30]", re.DOTALL)
@@ -77,7 +87,12 @@ def redact(events: Iterable[CaptureEvent]) -> list[CaptureEvent]:
     stream = b"".join(read.data for read in reads)
     framed = _framed(reads, stream)
     _refuse(framed, stream)
-    redacted = _Redaction(reads, stream, framed).result()
+    redacted, before = stream, b""
+    for _ in range(_MOST_LOOKS):
+        # What one look replaced may show the next one what it missed.
+        if redacted == before:
+            break
+        before, redacted = redacted, _Redaction(reads, redacted, framed).result()
     position = 0
     result: list[CaptureEvent] = []
     for event in captured:
@@ -171,31 +186,32 @@ class _Redaction:
 
     def _by_name(self) -> None:
         """Replace what stands where identities stand."""
-        raw = self._raw
-        certain: list[Place] = []
+        certain: list[tuple[int, Place]] = []
         for block, telegram in self._intact:
-            found = [*first_header_places(raw, block.start), *places(raw, block.start, block.stop)]
-            self._learn(found, raw, certain=telegram.checksum == "valid")
-            certain += found
+            found = [
+                *first_header_places(telegram.data, 0),
+                *places(telegram.data, 0, block.stop - block.start, intact=True),
+            ]
+            self._learn(found, telegram.data, certain=telegram.checksum == "valid")
+            certain += ((block.start, place) for place in found)
         uncertain: list[tuple[Wire, Place]] = []
-        for wire, text in (self._wire, raw), *self._texts.items():
+        for wire, text in (self._wire, self._raw), *self._texts.items():
             for block in self._others:
                 found = [
                     *header_places(text, block.start, block.stop),
-                    *places(text, block.start, block.stop),
+                    *places(text, block.start, block.stop, intact=False),
                 ]
                 self._learn(found, text, certain=False)
                 uncertain += ((wire, place) for place in found)
-        for place in certain:
-            self._replace(place.start, [None] * (place.stop - place.start), self._wire)
+        for start, place in certain:
+            self._replace_all([(self._wire, (start + place.start, start + place.stop))])
         for wire, place in uncertain:
             arrived = self._texts[wire][place.start : place.stop]
             self._replace(place.start, self._references.sent(place, arrived), wire)
 
     def _learn(self, found: Iterable[Place], text: bytes, *, certain: bool) -> None:
         for place in found:
-            if place.closed:
-                self._references.learn(place, text[place.start : place.stop], certain=certain)
+            self._references.learn(place, text[place.start : place.stop], certain=certain)
 
     def _by_similarity(self) -> None:
         similar = Similar(self._references.all())
@@ -208,12 +224,15 @@ class _Redaction:
                         self._replace(trace.start, trace.sent, wire)
 
     def _by_value(self) -> None:
-        """Replace known identities wherever else they stand, such as in headers."""
+        """Replace known identities wherever else they stand, such as in headers, and parts of them in damaged text."""
         known = {spelling for _, content in self._references.all() for spelling in spellings(content)}
         for wire, text in self._texts.items():
             for content in known:
-                for place in occurrences(text, content):
-                    self._replace(place, [None] * len(content), wire)
+                self._replace_all(
+                    (wire, (place, place + len(content))) for place in occurrences(text, content)
+                )
+            for start, stop in self._damaged():
+                self._replace_all((wire, (place, place + PART)) for place in parts(text, known, start, stop))
 
     def _by_look(self) -> None:
         values = self._values()
@@ -231,8 +250,10 @@ class _Redaction:
                 )
             self._replace_all(spans)
         for start, stop in self._bursts():
-            cut = ((wire, cut_end(text, start, stop)) for wire, text in self._texts.items())
-            self._replace_all((wire, span) for wire, span in cut if span)
+            spans = [
+                (wire, span) for wire, text in self._texts.items() for span in beginnings(text, start, stop)
+            ]
+            self._replace_all(spans)
 
     def _values(self) -> set[bytes]:
         """Return the numbers in intact telegrams that are no identities."""
@@ -306,7 +327,7 @@ class _Redaction:
         verified: Counter[str] = Counter()
         checksums = {ARC.name: ARC}
         for block, telegram in self._intact:
-            checksum = checksum_of(self._raw[block.start : block.stop])
+            checksum = checksum_of(telegram.data)
             if telegram.checksum == "valid" and checksum:
                 checksums[checksum.name] = checksum
                 verified[checksum.name] += 1

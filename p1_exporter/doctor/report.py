@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from p1_exporter.link.circuits import Circuit
 from p1_exporter.link.diagnosis import SURE, UNCLEAR
-from p1_exporter.link.faults import Circuit, faults
+from p1_exporter.link.faults import faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -41,6 +41,12 @@ _LATE_ZERO: Final = 0x98  # 30h as a receiver reads it that begins a bit too lat
 _LATE_DIGITS: Final = range(0x98, 0xA0)
 _TOP: Final = 0x80
 
+DAMAGED_ZEROS: Final = tuple(
+    bytes([character])
+    for character in (_RISEN_BEFORE_ONE, _RISEN, _FALLEN_AFTER_ZERO, _FALLEN, _LATE_ZERO & 0x7F)
+)
+"""What a stand-in may be damaged to, without top bits."""
+
 # What gives a telegram its shape, and what an idle or broken line makes; there is nothing in them to hide.
 _KEPT: Final = b"\0\r\n!()/\x7f"
 
@@ -82,18 +88,17 @@ def stand_in(data: bytes, sent: Sequence[int | None], wire: Wire) -> tuple[bytes
     text = as_text(data, wire)
     changed = bytearray()
     change = bytearray()
-    for arrived, character, undamaged, known in zip(data, text, _undamaged(text), sent, strict=True):
-        if character in _KEPT:
+    for arrived, character, shape, known in zip(data, text, _shape(text), sent, strict=True):
+        is_late = wire is Wire.EIGHT and arrived in _LATE_DIGITS
+        if known is None or known == character or shape not in (_ZERO, character):
+            changed.append(_LATE_ZERO if is_late and shape == _ZERO else put(wire, arrived, shape))
+            change.append(character ^ changed[-1] & 0x7F if is_late else character ^ shape)
+        elif shape == character:
             changed.append(arrived)
-            change.append(0 if known is None else known ^ _ZERO)
-        elif wire is Wire.EIGHT and arrived in _LATE_DIGITS and known in (None, *_sent_late(arrived)):
-            changed.append(_LATE_ZERO)
-            change.append((arrived ^ _LATE_ZERO) if known is None else known ^ _ZERO)
-        elif known is None or known == character:
-            changed.append(put(wire, arrived, undamaged))
-            change.append(character ^ undamaged)
+            change.append(known ^ _ZERO)
         else:
-            changed.append(put(wire, arrived, _damaged_zero(known, character)))
+            late = is_late and known in _sent_late(arrived)
+            changed.append(_LATE_ZERO if late else put(wire, arrived, _damaged_zero(known, character)))
             change.append(known ^ _ZERO)
     return bytes(changed), bytes(change)
 
@@ -112,16 +117,16 @@ def _damaged_zero(sent: int, arrived: int) -> int:
     return _FALLEN_AFTER_ZERO if fallen & ~(sent << 1) else _FALLEN
 
 
-def _undamaged(text: bytes) -> bytes:
-    """Return what stands in for the characters of `text`, such that a framer sees starts and ends where it saw them."""
-    characters = bytearray([_ZERO]) * len(text)
+def _shape(text: bytes) -> bytes:
+    """Return ``0`` for all characters of `text` but for those that a framer looks at, so that it finds the same."""
+    shape = bytearray(character if character in _KEPT else _ZERO for character in text)
     for ending in _ENDING.finditer(text):
         for place in range(*ending.span()):
-            if text[place] not in _HEX_DIGITS:
-                characters[place] = _NO_HEX_DIGIT
+            if text[place] not in _KEPT + _HEX_DIGITS:
+                shape[place] = _NO_HEX_DIGIT
     for start in _START.finditer(text):
-        characters[start.start() : start.end()] = bytes([_LETTER]) * len(start[0])
-    return bytes(characters)
+        shape[start.start() + 1 : start.end()] = bytes([_LETTER]) * (len(start[0]) - 1)
+    return bytes(shape)
 
 
 def wire_of(stream: bytes) -> Wire:

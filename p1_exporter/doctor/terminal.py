@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from p1_exporter.doctor.report import NamedFault, Report
 
 _SIGNS: Final[dict[Status, str]] = {"ok": "ok", "warning": "!!", "problem": "NO", "unknown": "??"}
-_COLOURS: Final[dict[str, str]] = {"ok": "green", "!!": "yellow", "NO": "bold red", "??": "cyan"}
 _WIDEST: Final = 100
 _PERCENT: Final = 100
 
@@ -43,6 +42,7 @@ class Screen(ABC):
     def progress(self, progress: Progress) -> None:
         """Show how far listening has come."""
 
+    @abstractmethod
     def finish_progress(self) -> None:
         """Listening is over."""
 
@@ -91,6 +91,9 @@ class Silence(Screen):
     def progress(self, progress: Progress) -> None:
         """Say nothing."""
 
+    def finish_progress(self) -> None:
+        """Say nothing."""
+
 
 class PlainScreen(Screen):
     """Lines of text. While listening it says once what it does."""
@@ -127,6 +130,9 @@ class PlainScreen(Screen):
         if progress.what != self._listening:
             self._listening = progress.what
             self._write(f"{progress.what} for {progress.seconds_left:.0f} s ...")
+
+    def finish_progress(self) -> None:
+        """Nothing is left to be taken away."""
 
     def _write(self, text: str) -> None:
         self._out.write(text + "\n")

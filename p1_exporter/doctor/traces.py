@@ -2,13 +2,14 @@
 
 There are four ways to find one, each for what the ones before it miss: by what it is (`similar`: much of a known
 identity and its line is there), by what stands around it once a fault of the wire is allowed for (`distorted`), by
-where it comes in a telegram (`expected`), and where nothing at all was learnt, by what it looks like (`cut_ends`, and
+where it comes in a telegram (`expected`), and where nothing at all was learnt, by what it looks like (`beginnings`, and
 `identities.stray_numbers`).
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from p1_exporter.doctor.identities import CODE, LONGEST, in_step, is_informative, matches, mostly_zeros
@@ -32,6 +33,9 @@ class Trace(NamedTuple):
 _PIECE: Final = 64
 _SEED: Final = 4
 _SEEDS_PER_TEXT: Final = 4
+PART: Final = 8
+"""Characters of an identity that are not found by accident."""
+
 _FEWEST_MATCHES: Final = 8
 _FEWEST_MATCHES_INSIDE: Final = 3
 # Of numbers that have nothing to do with each other, a fifth of the digits are the same.
@@ -121,6 +125,13 @@ def occurrences(text: bytes, content: bytes) -> Iterator[int]:
         place = text.find(content, place + 1)
 
 
+def parts(text: bytes, contents: Iterable[bytes], start: int, stop: int) -> Iterator[int]:
+    """Return where in `text`, from `start` up to `stop`, a part of `PART` characters of one of `contents` stands."""
+    known = {content[at : at + PART] for content in contents for at in range(len(content) - PART + 1)}
+    known = {part for part in known if is_informative(part)}
+    return (place for place in range(start, stop - PART + 1) if text[place : place + PART] in known)
+
+
 def spellings(content: bytes) -> set[bytes]:
     """Return how an identity may be written elsewhere: as text, and in hexadecimal digits."""
     found = {content, content.hex().encode(), content.hex().upper().encode()}
@@ -130,8 +141,10 @@ def spellings(content: bytes) -> set[bytes]:
 
 
 # What identities and messages are called, as far as the codes of all countries have it in common.
-_NAMES: Final = (b":96.1.", b":96.13.", b":42.0.", b":0.0.")
+_NAMES: Final = (b":96.1.", b":96.13.", b":42.0.")
 _DIGITS: Final = b"0123456789"
+_HEADER_SIZE: Final = 48
+_HEADER_START: Final = re.compile(rb"/[A-Za-z]{3}[^\r\n]*\Z")
 _FAULTS: Final = ("fall_late", "rise_late", "start_late")
 
 
@@ -145,29 +158,32 @@ def _all_arrive_as(text: bytes, fault: str) -> bytes:
     return b"".join(_arrives_as(bytes([character]), fault) for character in text)
 
 
-def _line(fault: str) -> re.Pattern[bytes]:
-    digit, dash, group = (_arrives_as(characters, fault) for characters in (_DIGITS, b"-", b"("))
+class _Distorted(NamedTuple):
+    """What to look for in text that went through a fault of the wire."""
+
+    line: re.Pattern[bytes]
+    """The code of an identity, up to its parenthesis."""
+    next_line: re.Pattern[bytes]
+    header_end: re.Pattern[bytes]
+    """The number at the end of a header, which a blank line follows."""
+
+
+@cache
+def _distorted(fault: str) -> _Distorted:
+    digit, dash, colon, group, mark = (
+        _arrives_as(characters, fault) for characters in (_DIGITS, b"-", b":", b"(", b"!")
+    )
     names = b"|".join(_all_arrive_as(name, fault) for name in _NAMES)
-    return re.compile(digit + dash + digit + b"(?:" + names + b")" + digit + b"{1,3}" + group)
-
-
-def _next_line(fault: str) -> re.Pattern[bytes]:
-    digit = _arrives_as(_DIGITS, fault)
-    return re.compile(
-        _all_arrive_as(b"\r\n", fault)
-        + b"(?:"
-        + _arrives_as(b"!", fault)
-        + b"|"
-        + digit
-        + _arrives_as(b"-", fault)
-        + digit
-        + _arrives_as(b":", fault)
-        + b")"
+    end = _all_arrive_as(b"\r\n", fault)
+    return _Distorted(
+        re.compile(digit + dash + digit + b"(?:" + names + b")" + digit + b"{1,3}" + group),
+        re.compile(end + b"(?:" + mark + b"|" + digit + dash + digit + colon + b")"),
+        re.compile(b"(" + digit + b"{5,})(?=.{0,3}" + end + end + b")", re.DOTALL),
     )
 
 
 def distorted(wire: bytes, text: bytes, start: int, stop: int) -> Iterator[Span]:
-    """Return identities in lines of which no character need be as sent, if all went through one fault of the wire.
+    """Return identities in text of which no character need be as sent, if all went through one fault of the wire.
 
     Args:
         wire: the bytes as they arrived.
@@ -175,26 +191,42 @@ def distorted(wire: bytes, text: bytes, start: int, stop: int) -> Iterator[Span]
         start: where to begin.
         stop: where to end.
     """
+    for span in _distorted_spans(wire, text, start, stop):
+        if not mostly_zeros(text[slice(*span)]):
+            yield span
+
+
+def _distorted_spans(wire: bytes, text: bytes, start: int, stop: int) -> Iterator[Span]:
     for fault in _FAULTS:
-        next_line = _next_line(fault)
-        for line in _line(fault).finditer(wire, start, stop):
+        looked_for = _distorted(fault)
+        for line in looked_for.line.finditer(wire, start, stop):
             # A line that can be read has been judged by its code.
-            if CODE.match(text, line.start()):
-                continue
-            end = next_line.search(wire, line.end(), min(stop, line.end() + LONGEST))
-            yield line.end(), end.start() if end else min(stop, line.end() + LONGEST)
+            if not CODE.match(text, line.start()):
+                last = min(stop, line.end() + LONGEST)
+                end = looked_for.next_line.search(wire, line.end(), last)
+                yield line.end(), end.start() if end else last
+        for number in looked_for.header_end.finditer(wire, start, stop):
+            before = text[max(start, number.start() - _HEADER_SIZE) : number.start()]
+            if not _HEADER_START.search(before):
+                yield number.span(1)
 
 
 _CUT_END: Final = re.compile(rb"[0-9A-Za-z]{4,}(?=\))")
 _FEWEST_DIGITS: Final = 2
+_DAMAGED_HEADER: Final = re.compile(rb"(?!/[A-Za-z]{3})[^()]{1,%d}" % _HEADER_SIZE)
+_HEADER_NUMBER: Final = re.compile(rb"[0-9]{5,}+(?![.*])")
 
 
-def cut_end(text: bytes, start: int, stop: int) -> Span | None:
-    """Return the rest of an identity of which the beginning was not received: at `start`, up to a parenthesis."""
+def beginnings(text: bytes, start: int, stop: int) -> Iterator[Span]:
+    """Return identities at the beginning of a burst, from `start` on, of which the beginning was not received.
+
+    It is the rest of a value, up to its parenthesis, or the rest of a header.
+    """
+    if header := _DAMAGED_HEADER.match(text, start, stop):
+        yield from (number.span() for number in _HEADER_NUMBER.finditer(text, start, header.end()))
     rest = _CUT_END.match(text, start, stop)
-    if rest is None or sum(character in _DIGITS for character in rest[0]) < _FEWEST_DIGITS:
-        return None
-    return rest.span() if not mostly_zeros(rest[0]) else None
+    if rest and sum(map(rest[0].count, _DIGITS)) >= _FEWEST_DIGITS and not mostly_zeros(rest[0]):
+        yield rest.span()
 
 
 _KNOWN: Final = 5

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 _MOST_WORK: Final = 24_000
 """Bytes of both texts that are compared with each other at most: two of the longest telegrams."""
-_ALIKE: Final = 0.4
-"""Share of the characters that are right, or have one bit flipped; of random ones few are."""
+_MOST_STEPS: Final = 6000
+"""Of about a microsecond, in the search in short texts. In long ones there is other work to be done."""
+_ALIKE: Final = 0.5
+"""Share of the characters which never change that are right or have one bit flipped; of random ones few are."""
+_SHARE: Final = 0.2
+"""Share of such characters in all that was received."""
 _LONGEST_LINE: Final = 1024
 _LF: Final = ord("\n")
 
-_RECOGNIZED: Final = bytes(flips.bit_count() <= 1 for flips in range(256))
+_WRONG: Final = bytes(flips.bit_count() > 1 for flips in range(256))
 
 
 class Gap(NamedTuple):
@@ -53,21 +57,29 @@ class Alignment(NamedTuple):
     def alike(self, received: bytes, template: Template) -> bool:
         """Whether what was received is the known text, however damaged."""
         size = len(template.text)
-        recognized = 0
+        recognized = constant = 0
         for block in self.blocks:
+            place = block.known % size
             came = received[block.received : block.received_end]
-            recognized += sum(differences(came, template, block.known % size).translate(_RECOGNIZED))
-        return recognized > _ALIKE * len(received)
+            never_changing = template.constant(place, block.size)
+            constant += never_changing
+            wrong = sum(differences(came, template, place).translate(_WRONG))
+            recognized += max(never_changing - wrong, 0)
+        return recognized > max(_ALIKE * constant, _SHARE * len(received))
 
 
-def align(received: bytes, template: Template, work: int = _MOST_WORK) -> Alignment:
+def align(received: bytes, template: Template, effort: float = 1.0, work: int = _MOST_WORK) -> Alignment:
     """Return the likeliest alignment.
 
     Where the end of a telegram and the beginning of the next are damaged, several arrive as one: a long run of foreign
     bytes is compared with the telegram that would have followed, as long as that takes no more than `work` bytes.
+    The `effort` is a share of the time that an alignment may take.
     """
     size = len(template.text)
-    first = Alignment(list(_at_line_starts(match(received, template), received, template.text)), size)
+    most_steps = int(effort * (_MOST_STEPS - (len(received) + size) // 10))
+    first = Alignment(
+        list(_at_line_starts(match(received, template, most_steps), received, template.text)), size
+    )
     work -= len(received) + size
     blocks: list[Block] = []
     before = 0
@@ -77,7 +89,7 @@ def align(received: bytes, template: Template, work: int = _MOST_WORK) -> Alignm
         if 2 * len(run) > size and len(run) + size <= work:
             work -= len(run) + size
             rotated = template.rotated(at.known_end)
-            more = align(run, rotated, work)
+            more = align(run, rotated, effort / 2, work)
             if more.alike(run, rotated):
                 place = (at.received_end, at.known_end + before)
                 blocks += (

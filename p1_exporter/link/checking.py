@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from p1_exporter.telegram.crc import Checksum
 
-_MOST_SETS: Final = 200
+_MOST_SETS: Final = 120
 _FLIPS_COST: Final = bytes(7 + 5 * (flips.bit_count() - 1) if flips else 0 for flips in range(256))
 """Where bits are in question one by one; in `matching` it is whole characters."""
 

@@ -64,7 +64,7 @@ class Consensus:
         if not _SHORTEST <= len(text) <= _LONGEST:
             return
         template = template_of(self._text)
-        alignment = align(text, template)
+        alignment = align(text, template, 0.5)
         if alignment.alike(text, template):
             row = _Row(len(self._text))
             for block in alignment.blocks:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from p1_exporter.link.alignment import align
 from p1_exporter.link.consensus import Consensus
+from p1_exporter.link.costs import SHIFTED
 from p1_exporter.link.explanation import explain
 from p1_exporter.link.lone_flip import lone_flip
-from p1_exporter.link.costs import SHIFTED
 from p1_exporter.link.template import template_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ _LONGEST: Final = 11_520
 """Bytes of a text that are looked at."""
 _BURST: Final = 5
 _PRICE: Final = 10
+_AGAIN: Final = 0.3
+"""Effort for another alignment of the same telegram."""
 _LINE_ENDS: Final = b"\r\n\0"
+_NOT_NULL: Final = re.compile(rb"[^\0]")
 _WHOLE_LINES: Final = re.compile(rb"(?:[0-9]{1,3}-[0-9]{1,3}:[0-9A-Za-z.*]{3,15}(?:\([ -'*-~]*\))+\r\n)+")
 
 Direction = Literal["0_to_1", "1_to_0"]
@@ -108,7 +112,7 @@ class DamageAnalysis:
         self._consensus.add(rejected)
         template = self._consensus.template()
         if template:
-            return _Comparison.of(rejected, template).damage(trusted=False)
+            return _Comparison.of(rejected, template, 0.5).damage(trusted=False)
         flip = lone_flip(rejected)
         return _single(rejected, *flip) if flip else None
 
@@ -130,8 +134,8 @@ class _Comparison(NamedTuple):
     alignment: Alignment
 
     @classmethod
-    def of(cls, received: bytes, template: Template) -> _Comparison:
-        return cls(received, template, align(received, template))
+    def of(cls, received: bytes, template: Template, effort: float = 1.0) -> _Comparison:
+        return cls(received, template, align(received, template, effort))
 
     @property
     def gaps(self) -> list[Gap]:
@@ -178,7 +182,7 @@ class _Comparison(NamedTuple):
         return self._with(text) if text != self.template.text else None
 
     def _with(self, text: bytes) -> _Comparison:
-        return _Comparison.of(self.received, replace(template_of(text), checksum=self.template.checksum))
+        return _Comparison.of(self.received, replace(template_of(text), checksum=self.template.checksum), _AGAIN)
 
     def _damage(self, explanation: Explanation) -> Damage:
         size = len(self.template.text)
@@ -190,11 +194,14 @@ class _Comparison(NamedTuple):
             constant = self.template.constant(block.known % size, block.size)
             compared += constant
             changed += block.size - constant
-            for place, (a, b) in enumerate(zip(sent, came, strict=True)):
-                if a != b and b == SHIFTED[a]:
+            for place in _differing(sent, came):
+                if came[place] == SHIFTED[sent[place]]:
                     shifted += 1
-                elif a != b:
-                    flips += _flips(a, b, block.received + place)
+                else:
+                    flips += (
+                        Flip(block.received + place, bit, way)
+                        for bit, way in _flips(sent[place], came[place])
+                    )
         # The framer ends a telegram at the first character of its line end, if the next one is damaged.
         end = explanation.sent[len(explanation.sent.rstrip(_LINE_ENDS)) :]
         gaps = [gap for gap in self.gaps if gap.foreign or gap.known < len(explanation.sent) - len(end)]
@@ -212,17 +219,25 @@ class _Comparison(NamedTuple):
         )
 
 
-def _flips(sent: int, came: int, offset: int) -> Iterator[Flip]:
-    for bit in range(8):
-        if (sent ^ came) >> bit & 1:
-            yield Flip(offset, bit, "0_to_1" if came >> bit & 1 else "1_to_0")
+def _differing(a: bytes, b: bytes) -> Iterator[int]:
+    """Yield the places where two texts of the same size differ."""
+    difference = int.from_bytes(a, "big") ^ int.from_bytes(b, "big")
+    return (found.start() for found in _NOT_NULL.finditer(difference.to_bytes(len(a), "big")))
+
+
+@lru_cache(maxsize=1024)
+def _flips(sent: int, came: int) -> tuple[tuple[int, Direction], ...]:
+    """Return which bits of a character were flipped, and which way."""
+    return tuple(
+        (bit, "0_to_1" if came >> bit & 1 else "1_to_0") for bit in range(8) if (sent ^ came) >> bit & 1
+    )
 
 
 def _single(received: bytes, offset: int, bit: int) -> Damage:
     """Return the damage of one bit flipped in a telegram that is whole."""
     came = received[offset]
     return Damage(
-        tuple(_flips(came ^ 1 << bit, came, offset)),
+        tuple(Flip(offset, *flip) for flip in _flips(came ^ 1 << bit, came)),
         lost=(),
         inserted=(),
         shifted=0,

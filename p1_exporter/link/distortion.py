@@ -21,8 +21,11 @@ _DIGITS: Final = b"0123456789"
 _LINE_START: Final = (b"\r", b"\n", _DIGITS, b"-", _DIGITS, b":", _DIGITS)
 
 _COMMON: Final = b"0123456789.:-()*\r\n"
-SHORT_ZEROS: Final = bytes({x | x >> 1 | 0x80 for x in _COMMON} - {x | 0x80 for x in _COMMON})
+_TOP_BIT_SET: Final = {x | 0x80 for x in _COMMON}
+SHORT_ZEROS: Final = bytes({x | x >> 1 | 0x80 for x in _COMMON} - _TOP_BIT_SET)
 """What the commonest characters become when each 0 before a 1 arrives as 1, and nothing else makes of them."""
+LATE_STARTS: Final = bytes({x >> 1 | 0x80 for x in _COMMON} - _TOP_BIT_SET)
+"""What they become when the start bit comes late, likewise."""
 
 LINE_LENGTH: Final = 28
 """Characters of a usual object line, so that hits can be given as a share of what there should be."""

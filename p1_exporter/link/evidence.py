@@ -6,29 +6,38 @@ pure function of a look into the history. Nothing here knows a fault by name.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.distortion import SHORT_ZEROS, text_share
+from p1_exporter.link.distortion import LATE_STARTS, SHORT_ZEROS, text_share
 from p1_exporter.link.mains import in_step
 from p1_exporter.link.rhythm import Rhythm, median, rhythm
+from p1_exporter.telegram.parity import SLASH, without_parity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from p1_exporter.link.counters import Counters
     from p1_exporter.link.history import Counted, Look, Outcome
     from p1_exporter.link.line import Line
     from p1_exporter.link.port import Chunk
+    from p1_exporter.link.rhythm import Burst
 
 _LOW_HALF: Final = bytes(range(128))
 _ODD_ONES: Final = bytes(byte for byte in range(256) if byte.bit_count() & 1)
 _TEXT: Final = bytes(range(0x20, 0x7F)) + b"\r\n"
 _TOP_BIT: Final = 7
 _ENOUGH_MARKED: Final = 20
-# The last counts are looked at together: what waits in the kernel's buffer was received and not read either.
-_LAST_COUNTS: Final = 3
+_FULL_BUFFER: Final = 4095
+_SLASHES: Final = (b"/", SLASH)
+_ENDING: Final = re.compile(rb"![0-9A-Fa-f]{0,4}[\r\n]*\Z")
+# A line of a telegram, whole; also the header, and what follows an end of line by itself.
+_WHOLE_LINE: Final = re.compile(
+    rb"(?:[0-9]+-[0-9]+:[0-9A-Za-z.*]+ ?)?(?:\((?:[^()]|\([^()]*\))*\)[* ]*)+|/[A-Za-z]{3}.*|![0-9A-Fa-f]{0,4}|",
+    re.DOTALL,
+)
 
 
 class Telegrams(NamedTuple):
@@ -81,6 +90,16 @@ class Characters(NamedTuple):
     """Of those with a framing error, the share with an even number of ones; 0 of fewer than 20."""
     high_of_short_zeros: float
     """Of those with the top bit set, the ones that digits and line ends become when zeros arrive too short."""
+    high_of_late_starts: float
+    """The same, when the receiver begins too late."""
+
+
+class Lines(NamedTuple):
+    """The lines of rejected telegrams."""
+
+    number: int
+    whole: float
+    """Share of those with nothing wrong in their grammar."""
 
 
 class Text(NamedTuple):
@@ -106,6 +125,10 @@ class Bursts(NamedTuple):
     """Seconds from one to the next; 0 where there is no rhythm."""
     regularity: float
     """Share of the intervals that last as long as most."""
+    whole_beginnings: float
+    """Share of the bursts that begin with the slash of a telegram."""
+    whole_endings: float
+    """Share of those that end as a telegram does."""
     idle: float
     """Share of the time in which nothing arrived."""
     stray: int
@@ -165,6 +188,7 @@ class Evidence:
     telegrams: Telegrams
     uart: Uart
     characters: Characters
+    lines: Lines
     text: Text
     bursts: Bursts
     harm: Harm
@@ -196,6 +220,7 @@ def gather(look: Look, examined: Sequence[Outcome], line: Line, now: float) -> E
         telegrams=_telegrams(look.outcomes, found),
         uart=_uart(chunks, len(data), look.counts, line),
         characters=_characters(data, _marked(chunks)),
+        lines=_lines(look.outcomes),
         text=Text(*(text_share(data, name) for name in Text._fields)),
         bursts=_bursts(found, seconds),
         harm=_harm(examined, line.capacity),
@@ -223,7 +248,7 @@ def _uart(chunks: Sequence[Chunk], size: int, counts: Sequence[Counted], line: L
         breaks=max(marks.count("break"), counted("break_")),
         overruns=counted("overrun"),
         buffer_overruns=counted("buffer_overrun"),
-        taken=_taken(counts),
+        taken=_taken(chunks, counts),
         tells_breaks=line.marks != "nothing" or bool(newest and newest.break_ is not None),
         tells_received=bool(newest and newest.rx is not None),
     )
@@ -240,13 +265,21 @@ def _value(counters: Counters, name: str) -> int | None:
     return value
 
 
-def _taken(counts: Sequence[Counted]) -> float:
+def _taken(chunks: Sequence[Chunk], counts: Sequence[Counted]) -> float:
     """Return the share of the received characters that somebody else has read."""
-    behind = [(rx, rx - count.read) for count in counts if (rx := count.counters.rx) is not None]
-    received = behind[-1][0] - behind[0][0] if behind else 0
-    if received <= 0:
+    known = [
+        (rx, rx - (count.counters.buffer_overrun or 0) - count.read)
+        for count in counts
+        if (rx := count.counters.rx)
+    ]
+    if not known:
         return 0.0
-    return max(0.0, (min(late for _, late in behind[-_LAST_COUNTS:]) - behind[0][1]) / received)
+    received = known[-1][0] - known[0][0]
+    # What waits in the kernel's buffer was received and not read either, but not for ever.
+    unread = min(late for _, late in known[len(known) // 2 :]) - known[0][1]
+    # Of a reader that is so slow that it always finds the buffer full, nothing can be said.
+    slow = any(len(chunk.data) >= _FULL_BUFFER for chunk in chunks)
+    return max(0, unread) / received if received and not slow else 0.0
 
 
 def _characters(data: bytes, marked: bytes) -> Characters:
@@ -263,7 +296,18 @@ def _characters(data: bytes, marked: bytes) -> Characters:
         printable=1 - len(data.translate(None, _TEXT)) / size,
         even_of_marked=_even(marked) if len(marked) >= _ENOUGH_MARKED else 0.0,
         high_of_short_zeros=(len(data) - len(data.translate(None, SHORT_ZEROS))) / max(high, 1),
+        high_of_late_starts=(len(data) - len(data.translate(None, LATE_STARTS))) / max(high, 1),
     )
+
+
+def _share(bursts: Sequence[Burst], holds: Callable[[Burst], bool]) -> float:
+    return sum(map(holds, bursts)) / max(len(bursts), 1)
+
+
+def _lines(outcomes: Sequence[Outcome]) -> Lines:
+    lines = [line for outcome in outcomes for line in re.split(rb"[\r\n]+", outcome.data)]
+    whole = sum(_WHOLE_LINE.fullmatch(line) is not None for line in lines)
+    return Lines(len(lines), whole / max(len(lines), 1))
 
 
 def _even(data: bytes) -> float:
@@ -283,6 +327,10 @@ def _bursts(found: Rhythm, seconds: float) -> Bursts:
         seconds=median(burst.seconds for burst in found.main),
         period=found.period,
         regularity=found.regularity,
+        whole_beginnings=_share(found.main, lambda burst: burst.data[:1] in _SLASHES),
+        whole_endings=_share(
+            found.main, lambda burst: bool(_ENDING.search(without_parity(burst.data[-12:])))
+        ),
         idle=max(0.0, 1 - found.busy / seconds),
         stray=len(found.stray),
         stray_nul=stray.count(0) / max(len(stray), 1),

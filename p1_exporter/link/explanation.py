@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from operator import ne
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from p1_exporter.link.checking import Alternative, Sealed, Solution, character_cost, solve, text_cost
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from p1_exporter.link.template import Field, Template
 
 _DIGITS: Final = b"0123456789"
-_MOST_FIELDS: Final = 64
-"""Fields that are weighed; beyond that, what arrived is taken for new values."""
+_MOST_DIFFERING: Final = 400
+"""Characters in fields that are weighed; beyond that, what arrived is taken for new values."""
+_NO_FLIPS: Final = 4.0
 _OLD: Final = 5
 _MOST_ALTERNATIVES: Final = 24
 _CREDIBLE: Final = 30.0
@@ -67,26 +69,35 @@ class _Guess:
         self._telegrams = alignment.known // size
         self.sent = bytearray(template.text * self._telegrams)
         self._alternatives: list[Alternative] = []
+        self._doubt = 0.0
+        """Added to the cost of each flip that nothing but a value tells of."""
         differing: list[tuple[int, int, Field]] = []
-        steady = 0
+        steady = damaged = 0
         for block in alignment.blocks:
             place = block.known % size
             came = received[block.received : block.received_end]
-            self.sent[block.known : block.known_end] = _as_sent(came, template, place)
+            flips = differences(came, template, place)
+            damaged += len(came) - flips.count(0)
+            self.sent[block.known : block.known_end] = _as_sent(came, flips, template, place)
             for field in template.fields_within(place, place + block.size):
                 steady += field.steady
                 if came[field.start - place : field.end - place] != template.text[field.start : field.end]:
                     differing.append((block.received - place, block.known - place, field))
+        if not damaged and any(alignment.gaps(len(received))):
+            self._doubt = _NO_FLIPS
         # Where much has changed that did not change before, what is known is old.
         old = _OLD * sum(field.steady for _, _, field in differing) > steady
-        for received_from, known_from, field in differing[:_MOST_FIELDS]:
+        left = _MOST_DIFFERING
+        for received_from, known_from, field in differing:
             came = received[received_from + field.start : received_from + field.end]
-            self._weigh(field._replace(steady=False) if old else field, came, known_from)
+            left -= _differing(came, template.text[field.start : field.end])
+            if left > 0:
+                self._weigh(field._replace(steady=False) if old else field, came, known_from)
 
     def _weigh(self, field: Field, came: bytes, telegram: int) -> None:
         """Choose the likeliest value of a field in which something differs."""
         known = self._template.text[field.start : field.end]
-        (least, value), *others = _values(field, known, came)
+        (least, value), *others = _values(field, known, came, self._doubt)
         start = telegram + field.start
         self.sent[start : start + len(came)] = value
         self._alternatives += (Alternative(cost - least, start, other) for cost, other in others)
@@ -145,16 +156,14 @@ def _never(_text: bytes, _place: int, _bit: int) -> float | None:
     return None
 
 
-def _as_sent(came: bytes, template: Template, place: int) -> bytes:
+def _as_sent(came: bytes, flips: bytes, template: Template, place: int) -> bytes:
     """Return what was sent where characters arrived for those of the known text from `place` on, fields aside."""
     mask = allowed(came, template, place)
     known = template.text[place : place + len(came)]
     sent = _number(came) & mask | _number(known) & ~mask
     repaired = bytearray(sent.to_bytes(len(came), "big"))
     # Characters that are no digits, at places where any digit may have been sent.
-    damaged = _number(differences(came, template, place)) & _number(
-        template.digits[place : place + len(came)]
-    )
+    damaged = _number(flips) & _number(template.digits[place : place + len(came)])
     for found in re.finditer(rb"[^\0]", damaged.to_bytes(len(came), "big")):
         at = found.start()
         repaired[at] = _nearest_digits(came[at], known[at])[0]
@@ -170,7 +179,7 @@ def _nearest_digits(came: int, known: int) -> bytes:
     return bytes(sorted(nearest, key=lambda digit: abs(digit - known)))
 
 
-def _values(field: Field, known: bytes, came: bytes) -> list[tuple[float, bytes]]:
+def _values(field: Field, known: bytes, came: bytes, doubt: float) -> list[tuple[float, bytes]]:
     """Return the values that may have been sent in a field, with their costs, the likeliest first.
 
     It is the value before, and all that differs was flipped; or its last digits changed; or all but one.
@@ -188,7 +197,13 @@ def _values(field: Field, known: bytes, came: bytes) -> list[tuple[float, bytes]
     unclear += ((place, old) for place, old in enumerate(known) if old != changed[place])
     for place, character in unclear:
         values.add(bytes([*changed[:place], character, *changed[place + 1 :]]))
-    return sorted((_value_cost(field, known, value, came), value) for value in values)
+    return sorted(
+        (_value_cost(field, known, value, came) + doubt * _differing(value, came), value) for value in values
+    )
+
+
+def _differing(a: bytes, b: bytes) -> int:
+    return sum(map(ne, a, b))
 
 
 def _value_cost(field: Field, known: bytes, sent: bytes, came: bytes) -> float:

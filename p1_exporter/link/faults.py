@@ -5,17 +5,14 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from p1_exporter.link.circuits import CIRCUITS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-Circuit = Literal["transistor", "optocoupler", "cable", "bridge"]
-"""What stands between meter and computer: an inverter with one transistor, one with an optocoupler, a ready-made USB
-cable, a serial server on the network."""
-CIRCUITS: Final[tuple[Circuit, ...]] = get_args(Circuit)
-
-_UARTS: Final = ("amba-pl011", "bcm2835aux", "8250", "pty", "simulated")
+    from p1_exporter.link.circuits import Circuit
 
 
 class Step(NamedTuple):
@@ -79,10 +76,3 @@ def _fault(name: str, entry: Mapping[str, Any]) -> Fault:
         steps=steps,
         **{key: entry[key] for key in ("meaning", "looks", "sure", "parts", "marked")},
     )
-
-
-def usual_circuit(driver: str) -> Circuit:
-    """Return the circuit that a port with this driver most likely has."""
-    if driver == "tcp":
-        return "bridge"
-    return "transistor" if driver in _UARTS else "cable"

@@ -14,13 +14,15 @@ from operator import add
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from p1_exporter.link.costs import ANY_CHARACTER, FOREIGN, GAP, LOST, REPLACED, costs, gap_cost
-from p1_exporter.link.pairing import pair
+from p1_exporter.link.pairing import pair, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from p1_exporter.link.template import Template
 
+_PAIRED: Final = tuple(cost - LOST - FOREIGN for cost in range(256))
+"""By what a character that costs so much is dearer than a lost and a foreign one."""
 _CHANGED: Final = 0.3
 """Cost of a character between two pieces that are the same, if it is one of few: perhaps a digit that may change."""
 _DAMAGED: Final = 3.0
@@ -34,7 +36,11 @@ _SHORT_REGION: Final = 600
 _FEW_FLIPS: Final = 20
 _LONG_REGION: Final = 2048
 _STRIDE: Final = 4
-_MOST_STEPS: Final = 6000
+_OVERTIME: Final = 1.5
+_NEAR: Final = 8
+_FAR: Final = 24
+"""How far ways go astray in short regions, see `pairing`: farther only where what is found nearby costs much."""
+_MUCH: Final = 80
 _MOST_PAIRS: Final = 3600
 _A_BRIDGE: Final = 40
 """Steps."""
@@ -83,20 +89,21 @@ class _Match(NamedTuple):
     blocks: list[Block]
 
 
-def match(received: bytes, template: Template) -> list[Block]:
+def match(received: bytes, template: Template, most_steps: int) -> list[Block]:
     """Return the blocks of the cheapest match, in order; what lies between two of them was lost or put in."""
-    search = _Search(received, template)
+    search = _Search(received, template, most_steps)
     return joined(search.best(_Region(0, len(received), 0, len(template.text))).blocks)
 
 
 class _Search:
     """One search.
 
-    Its work is counted in steps of about a microsecond: whatever arrives, there are no more than `_MOST_STEPS`, and
-    then a few more for what is left.
+    Its work is counted in steps of about a microsecond: whatever arrives, there are no more than `most_steps`, and
+    then half as many at most, without looking closely.
     """
 
-    def __init__(self, received: bytes, template: Template) -> None:
+    def __init__(self, received: bytes, template: Template, most_steps: int) -> None:
+        self._most_steps = most_steps
         self._received = received
         self._template = template
         # Bit 7 is always sent as 0, so that words are found without looking at it.
@@ -106,16 +113,19 @@ class _Search:
 
     def best(self, region: _Region, words: Sequence[int] = _WORDS) -> _Match:
         """Return the best match of a region, by words of these sizes, one size inside the other."""
-        if self.steps > 2 * _MOST_STEPS:
+        if self.steps > _OVERTIME * self._most_steps:
             size = min(region.sizes)
             return _Match(float(size * ANY_CHARACTER), _two_ends(region, size, 0))
         bridge = self._bridge(region)
         if bridge.cost <= _FEW_FLIPS + gap_cost(*region.sizes):
             return bridge
-        if self.steps < _MOST_STEPS and region.sizes[0] * region.sizes[1] <= _MOST_PAIRS:
-            return self._every_way(region)
+        if steps(*region.sizes, _NEAR) <= _MOST_PAIRS:
+            for astray in (_NEAR, _FAR):
+                if self.steps < self._most_steps and bridge.cost > _MUCH * (astray == _FAR):
+                    bridge = min(bridge, self._every_way(region, astray), key=lambda each: each.cost)
+            return bridge
         for number, word in enumerate(words):
-            if self.steps < _MOST_STEPS and (word > _SHORT or max(region.sizes) <= _SHORT_REGION):
+            if self.steps < self._most_steps and (word > _SHORT or max(region.sizes) <= _SHORT_REGION):
                 chain = self._best_chain(list(self._same_words(region, word)), region)
                 if chain:
                     linked = self._linked(region, chain, words[number + 1 :])
@@ -219,40 +229,45 @@ class _Search:
         size = min(came, sent)
         self.steps += _A_BRIDGE + size // 4
         first = self._costs(Block(region.received, region.known, size))
-        first_sums = list(accumulate(first, initial=0))
         if came == sent:
-            head, cost = size, float(first_sums[-1])
-            last_sums = list(accumulate(reversed(first), initial=0))
+            last = first[::-1]
+            head, cost = size, float(sum(first))
         else:
-            last = self._costs(Block(region.received_end - size, region.known_end - size, size))
-            last_sums = list(accumulate(reversed(last), initial=0))
-            sums = list(map(add, first_sums, reversed(last_sums)))
+            last = self._costs(Block(region.received_end - size, region.known_end - size, size))[::-1]
+            sums = list(map(add, accumulate(first, initial=0), [*accumulate(last, initial=0)][::-1]))
             head = sums.index(min(sums))
             cost = sums[head] + gap_cost(came, sent)
         bridge = _Match(cost, _two_ends(region, head, size - head))
         if cost <= _FEW_FLIPS + gap_cost(came, sent):
             return bridge
-        return min(bridge, _replaced(region, first_sums, last_sums), key=lambda each: each.cost)
+        self.steps += size // 4
+        return min(bridge, _replaced(region, first, last), key=lambda each: each.cost)
 
-    def _every_way(self, region: _Region) -> _Match:
+    def _every_way(self, region: _Region, astray: int) -> _Match:
         """Return the best match of a short region."""
-        came, sent = region.sizes
-        self.steps += came * sent
+        _, sent = region.sizes
+        self.steps += steps(*region.sizes, astray)
         text = self._received[region.received : region.received_end]
         rows = [costs(bytes([character]) * sent, self._template, region.known) for character in text]
-        cost, pairs = pair(rows, sent)
+        cost, pairs = pair(rows, sent, astray)
         return _Match(cost, [Block(region.received + a, region.known + b, 1) for a, b in pairs])
 
     def _costs(self, block: Block) -> bytes:
         return costs(self._received[block.received : block.received_end], self._template, block.known)
 
 
-def _replaced(region: _Region, first_sums: list[int], last_sums: list[int]) -> _Match:
-    """Return the best match with bytes lost and others put in at one place, whatever they are."""
+def _replaced(region: _Region, first: bytes, last: bytes) -> _Match:
+    """Return the best match with bytes lost and others put in at one place, whatever they are.
+
+    Args:
+        region: What is to be matched.
+        first: What the characters cost if both texts are lined up at their beginnings.
+        last: The same for their ends, the last character first.
+    """
     came, sent = region.sizes
     # Costs of so many characters at each end, less what they would cost as lost and foreign ones.
-    heads = [cost - (LOST + FOREIGN) * size for size, cost in enumerate(first_sums)]
-    tails = [cost - (LOST + FOREIGN) * size for size, cost in enumerate(last_sums)]
+    heads = list(accumulate(map(_PAIRED.__getitem__, first), initial=0.0))
+    tails = list(accumulate(map(_PAIRED.__getitem__, last), initial=0.0))
     head, tail = heads.index(min(heads)), tails.index(min(tails))
     if head + tail >= min(came, sent):
         return _Match(float("inf"), [])

@@ -39,6 +39,11 @@ class Burst(NamedTuple):
         return sum(len(chunk.data) for chunk in self.chunks)
 
     @property
+    def data(self) -> bytes:
+        """What arrived."""
+        return b"".join(chunk.data for chunk in self.chunks)
+
+    @property
     def seconds(self) -> float:
         """How long it lasted."""
         return self.end - self.start

@@ -2,7 +2,7 @@
 
 Rows stand in the order in which they exclude each other: the first that holds is the fault of its layer. To teach the
 program another fault, add a row here and an entry in `faults.toml`. The bounds lie between the medians measured for
-the fault and those of its neighbours.
+the fault and those of its neighbours. A confidence below 0.8 says that another fault may look the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ class Signature(NamedTuple):
 
     fault: str
     confidence: float
+    """How sure one can be, 0 to 1."""
     seen: str
+    """What one sees, in words."""
     holds: Callable[[Evidence], bool]
 
 
@@ -36,12 +38,47 @@ def silent(e: Evidence) -> bool:
     return (e.silent_for > patience or next_to_nothing) and e.uart.taken < 0.5
 
 
+def troubled(e: Evidence) -> bool:
+    """Tell whether there is anything to explain: one bad telegram is an accident."""
+    bad = e.telegrams.failed + e.telegrams.missed
+    return (
+        silent(e)
+        or (bad > 1 and e.telegrams.intact < 0.97)
+        or e.uart.framing > 0.3
+        or e.uart.parity > 0.2
+        or e.uart.taken > 0.04
+        or (e.load > 0.5 and e.characters.nul > 0.5)
+        or (not e.telegrams.accepted and e.bursts.main > 1)
+    )
+
+
+def _failing(e: Evidence) -> bool:
+    return e.telegrams.failed + e.telegrams.missed > 1
+
+
 def _nothing_understood(e: Evidence) -> bool:
     return not e.telegrams.accepted and e.bursts.main > 1
 
 
 def _text_gone(e: Evidence) -> bool:
-    return not e.telegrams.accepted and e.text.as_sent < 0.1 and e.bursts.main > 1
+    return _nothing_understood(e) and e.text.as_sent < 0.1 and e.lines.whole < 0.5
+
+
+def _text_good(e: Evidence) -> bool:
+    return e.text.as_sent > 0.5 or e.text.top_bit > 0.5
+
+
+def _clean(e: Evidence) -> bool:
+    """Tell whether what arrives is all text, and the UART has nothing against it."""
+    text = e.characters.printable > 0.99 or e.lines.whole > 0.995
+    return _failing(e) and text and e.uart.framing < 0.01 and e.characters.nul < 0.001
+
+
+def _pure(e: Evidence) -> bool:
+    """Tell whether all that arrives is as it was sent, whatever may be missing."""
+    # Without a good telegram to compare with, values that change look like flipped bits.
+    flipped = e.harm.up + e.harm.down > e.harm.gaps or e.harm.foreign + e.harm.garbled > 0.2 * e.harm.lost
+    return _clean(e) and not (e.telegrams.accepted and flipped) and e.bursts.stray <= 2
 
 
 def _remains(e: Evidence) -> bool:
@@ -49,54 +86,62 @@ def _remains(e: Evidence) -> bool:
     return _nothing_understood(e) and e.bursts.main > 3 and e.bursts.size < 40 and e.bursts.regularity > 0.6
 
 
-def _text_good(e: Evidence) -> bool:
-    return e.text.as_sent > 0.5 or e.text.top_bit > 0.5
-
-
-def _per_telegram(e: Evidence, number: float) -> float:
-    return number / max(e.harm.examined, 1)
-
-
-def _only_up(e: Evidence) -> bool:
-    return e.telegrams.failed > 1 and e.harm.up > 3 and e.harm.down < 0.05 * e.harm.up
-
-
-def _zeros_short(e: Evidence) -> bool:
-    return _only_up(e) and e.harm.up_before_one > 0.9 * e.harm.up
-
-
-def _ones_short(e: Evidence) -> bool:
-    only_down = e.telegrams.failed > 1 and e.harm.down > 3 and e.harm.up < 0.05 * e.harm.down
-    return only_down and e.harm.down_after_zero > 0.9 * e.harm.down
-
-
-def _patterned(e: Evidence) -> bool:
-    return _zeros_short(e) or _ones_short(e)
-
-
 def _excess(e: Evidence, distorted: float) -> float:
     """Return how much more reads as text if a distortion is allowed for."""
     return distorted - e.text.as_sent
 
 
+def _few_marks(e: Evidence) -> bool:
+    """Tell whether framing errors are rare enough for flipped bits to be what is wrong; a packet marks all it holds."""
+    return e.uart.framing < (0.6 if e.line.marks == "packet" else 0.15)
+
+
+def _only_up(e: Evidence, least: int) -> bool:
+    return _failing(e) and e.harm.up >= least and e.harm.down <= 0.05 * e.harm.up + 0.2 * e.harm.garbled
+
+
+def _only_down(e: Evidence, least: int) -> bool:
+    return _failing(e) and e.harm.down >= least and e.harm.up <= 0.05 * e.harm.down + 0.2 * e.harm.garbled
+
+
+def _zeros_short(e: Evidence, least: int) -> bool:
+    return _only_up(e, least) and e.harm.up_before_one > 0.9 * e.harm.up and _few_marks(e)
+
+
+def _ones_short(e: Evidence, least: int) -> bool:
+    return _only_down(e, least) and e.harm.down_after_zero > 0.9 * e.harm.down
+
+
+def _late_starts(e: Evidence) -> bool:
+    """Tell whether a software UART has missed start bits: it knows no framing errors."""
+    often = e.characters.high > 0.01 and e.characters.high_of_late_starts > 0.18
+    mostly = e.characters.high > 0.002 and e.characters.high_of_late_starts > 0.4
+    shifted = e.harm.shifted > max(2, (e.harm.up + e.harm.down) / 2)
+    return _failing(e) and (often or mostly or shifted) and e.uart.framing < 0.0005
+
+
+def _more_than_the_last_bit(e: Evidence) -> bool:
+    """Tell whether bits are wrong at other places too than where a clock that is off has them wrong first."""
+    return e.harm.up > e.harm.up_at_top or e.line.marks == "character"
+
+
 # What this computer does with what it received: proven by counters, whatever the wire may be like.
 _COMPUTER: Final = (
+    Signature(
+        "overrun",
+        0.95,
+        "the UART or the kernel counted characters that it had to drop",
+        lambda e: e.uart.overruns + e.uart.buffer_overruns > 0 and _failing(e),
+    ),
     Signature(
         "second_reader",
         0.95,
         "the port received more bytes than this program could read",
-        lambda e: e.uart.taken > 0.04,
-    ),
-    Signature(
-        "overrun",
-        0.95,
-        "the UART counted characters that it had to drop",
-        lambda e: e.uart.overruns + e.uart.buffer_overruns > 0 and e.telegrams.failed > 1,
+        lambda e: e.uart.taken > 0.05,
     ),
 )
 
-_WIRE: Final = (
-    # Nothing arrives.
+_SILENCE: Final = (
     Signature(
         "stuck_low",
         0.9,
@@ -111,7 +156,9 @@ _WIRE: Final = (
         lambda e: silent(e) and (e.uart.tells_breaks or e.line.mini_uart),
     ),
     Signature("silent", 0.6, "no byte arrives", silent),
-    # A flood of NULs.
+)
+
+_FLOOD: Final = (
     Signature(
         "inverted",
         0.85,
@@ -121,10 +168,13 @@ _WIRE: Final = (
     Signature(
         "stuck_low",
         0.9,
-        "more NULs than the line can carry characters: the receiving pin is low",
+        "NULs without end: the receiving pin is low",
         lambda e: e.load > 0.5 and e.characters.nul > 0.9,
     ),
-    # Text that can be had by undoing a distortion.
+)
+
+# Text that has gone through something that can be undone, or has left no text at all.
+_DISTORTED: Final = (
     Signature(
         "inverted",
         0.95,
@@ -138,16 +188,16 @@ _WIRE: Final = (
         lambda e: _remains(e) and e.characters.nul > 0.8,
     ),
     Signature(
-        "slow_rise",
-        0.85,
-        "nothing but breaks in place of each telegram: the pin does not rise in time",
-        lambda e: _nothing_understood(e) and e.characters.nul > 0.9 and 0 < e.bursts.period < 5,
-    ),
-    Signature(
         "slow_fall",
         0.85,
         "a few characters of ones in place of each telegram: the pin hardly falls",
         lambda e: _remains(e) and e.characters.high > 0.9,
+    ),
+    Signature(
+        "slow_rise",
+        0.85,
+        "nothing but breaks in place of each telegram: the pin does not rise in time",
+        lambda e: _nothing_understood(e) and e.characters.nul > 0.9 and 0 < e.bursts.period < 5,
     ),
     Signature(
         "wrong_speed",
@@ -157,7 +207,7 @@ _WIRE: Final = (
             _nothing_understood(e)
             and e.characters.nul > 0.9
             and e.line.baudrate > 9600
-            and e.bursts.size > 100
+            and (e.bursts.size > 600 or e.bursts.seconds > 0.25)
         ),
     ),
     Signature(
@@ -171,7 +221,11 @@ _WIRE: Final = (
         0.9,
         "bursts of a few characters where a telegram has hundreds",
         lambda e: (
-            _text_gone(e) and e.line.baudrate < 20_000 and e.bursts.size < 150 and e.bursts.seconds < 0.3
+            _text_gone(e)
+            and e.line.baudrate < 20_000
+            and e.bursts.size < 150
+            and e.bursts.seconds < 0.6
+            and e.characters.nul < 0.5
         ),
     ),
     Signature(
@@ -179,6 +233,12 @@ _WIRE: Final = (
         0.9,
         "parity errors on half of the characters, and perfect text",
         lambda e: e.uart.parity > 0.2 and _text_good(e),
+    ),
+    Signature(
+        "wrong_format",
+        0.9,
+        "framing errors on just the characters with an even number of ones: the stop bit is a parity bit",
+        lambda e: e.uart.framing > 0.2 and e.characters.even_of_marked > 0.95 and e.text.as_sent > 0.2,
     ),
     Signature(
         "wrong_format",
@@ -198,13 +258,10 @@ _WIRE: Final = (
         "lost_characters",
         0.9,
         "characters begin one bit late, as in a software UART",
-        lambda e: e.text.start_late > 0.1 or e.harm.shifted > max(2, e.harm.up + e.harm.down),
-    ),
-    Signature(
-        "wrong_format",
-        0.9,
-        "framing errors on just the characters with an even number of ones: the stop bit is a parity bit",
-        lambda e: e.uart.framing > 0.2 and e.characters.even_of_marked > 0.95,
+        lambda e: (
+            e.text.start_late > 0.1
+            or (_failing(e) and e.characters.high > 0.002 and e.characters.high_of_late_starts > 0.4)
+        ),
     ),
     Signature(
         "clock",
@@ -222,7 +279,7 @@ _WIRE: Final = (
         "framing errors on nearly every character, and no breaks",
         lambda e: (
             _text_gone(e)
-            and e.uart.framing > 0.6
+            and e.uart.framing > 0.7
             and e.characters.nul < 0.1
             and e.uart.breaks < 2 * e.bursts.main
             and e.line.marks == "character"
@@ -232,9 +289,19 @@ _WIRE: Final = (
         "clock",
         0.8,
         "only the last bit of characters is wrong",
-        lambda e: (
-            e.telegrams.failed > 1 and _excess(e, e.text.top_bit) > 0.2 and e.characters.even_of_rest < 0.9
-        ),
+        lambda e: _failing(e) and _excess(e, e.text.top_bit) > 0.2 and e.characters.even_of_rest < 0.9,
+    ),
+    Signature(
+        "slow_rise",
+        0.9,
+        "ones that follow a zero arrive as zeros",
+        lambda e: _excess(e, e.text.rise_late) > 0.2,
+    ),
+    Signature(
+        "slow_fall",
+        0.9,
+        "zeros that are followed by a one arrive as ones",
+        lambda e: _excess(e, e.text.fall_late) > 0.2,
     ),
     Signature(
         "hum",
@@ -244,21 +311,9 @@ _WIRE: Final = (
     ),
     Signature(
         "slow_rise",
-        0.9,
-        "ones that follow a zero arrive as zeros",
-        lambda e: _excess(e, e.text.rise_late) > 0.2,
-    ),
-    Signature(
-        "slow_rise",
         0.85,
         "breaks and NULs within the telegrams, and nothing between them",
         lambda e: _text_gone(e) and e.characters.nul > 0.1 and e.bursts.idle > 0.5,
-    ),
-    Signature(
-        "slow_fall",
-        0.9,
-        "zeros that are followed by a one arrive as ones",
-        lambda e: _excess(e, e.text.fall_late) > 0.2,
     ),
     Signature(
         "inverted",
@@ -276,20 +331,74 @@ _WIRE: Final = (
         "slow_fall",
         0.85,
         "text gone, the top bit set in most characters",
-        lambda e: _text_gone(e) and e.characters.high > 0.65 and e.characters.nul < 0.05,
+        lambda e: _text_gone(e) and e.characters.high > 0.65 and e.characters.nul < 0.05 and _few_marks(e),
     ),
     Signature(
         "wrong_speed",
         0.8,
         "text gone without a pattern, and the rhythm of telegrams is right",
-        lambda e: _text_gone(e) and e.line.mini_uart,
+        lambda e: (
+            _text_gone(e)
+            and (e.line.mini_uart or e.uart.framing > 0.1)
+            and e.characters.nul < 0.1
+            and e.bursts.idle > 0.5
+        ),
+    ),
+)
+
+# Text that is perfect as far as it came.
+_PURE: Final = (
+    Signature(
+        "checksum",
+        0.9,
+        "nothing is wrong in the text, and the checksum never fits",
+        lambda e: _pure(e) and not e.telegrams.accepted and e.telegrams.failed > 2 and e.lines.whole > 0.995,
     ),
     Signature(
-        "wrong_speed",
-        0.8,
-        "text gone, framing errors without a pattern, and the rhythm of telegrams is right",
-        lambda e: _text_gone(e) and e.uart.framing > 0.1 and e.characters.nul < 0.1 and e.bursts.idle > 0.5,
+        "request_drop",
+        0.85,
+        "telegrams break off, and what arrives of them is perfect",
+        lambda e: _clean(e) and e.bursts.whole_beginnings > 0.8 and e.bursts.whole_endings < 0.7,
     ),
+    Signature(
+        "request_drop",
+        0.85,
+        "telegrams begin late, and what arrives of them is perfect",
+        lambda e: (
+            _failing(e) and e.bursts.whole_endings > 0.8 and e.bursts.whole_beginnings < 0.7 and _few_marks(e)
+        ),
+    ),
+    Signature(
+        "request_drop",
+        0.85,
+        "telegrams break off and begin anew",
+        lambda e: (
+            _clean(e) and e.telegrams.truncated > 0.7 * e.telegrams.failed and e.bursts.whole_endings > 0.8
+        ),
+    ),
+    Signature(
+        "second_reader",
+        0.85,
+        "characters are missing that the UART has received",
+        lambda e: _pure(e) and e.uart.taken > 0.001 and e.harm.lost > 0,
+    ),
+    Signature(
+        "lost_characters",
+        0.85,
+        "characters are missing with no trace in the UART, and what arrives is perfect",
+        lambda e: _pure(e) and (e.uart.tells_received or e.line.network),
+    ),
+    Signature("lost_characters", 0.6, "characters are missing, and what arrives is perfect", _pure),
+)
+
+_FLIPPED: Final = (
+    Signature(
+        "slow_fall",
+        0.85,
+        "zeros that are followed by a one arrive as ones",
+        lambda e: _zeros_short(e, 10) and _more_than_the_last_bit(e),
+    ),
+    Signature("slow_rise", 0.85, "ones that follow a zero arrive as zeros", lambda e: _ones_short(e, 10)),
     # Something between the telegrams, where a line that is only slow is still.
     Signature(
         "hum",
@@ -301,7 +410,11 @@ _WIRE: Final = (
         "intermittent",
         0.85,
         "breaks or NULs at any time, and pieces of telegrams missing",
-        lambda e: e.bursts.stray > 2 and e.bursts.stray_nul > 0.4 and e.telegrams.intact < 0.95,
+        lambda e: (
+            e.bursts.stray > 2
+            and (e.bursts.stray_nul > 0.4 or e.break_rate > 1)
+            and e.telegrams.intact < 0.95
+        ),
     ),
     Signature(
         "noise",
@@ -317,95 +430,45 @@ _WIRE: Final = (
             e.bursts.idle < 0.3 and e.telegrams.failed > 1 and e.characters.nul < 0.1 and e.text.as_sent > 0.2
         ),
     ),
-    # Flips with a pattern.
     Signature(
         "clock",
         0.7,
         "the last bit of characters arrives as the bit before it",
-        lambda e: _only_up(e) and e.harm.up > 5 and e.harm.up_at_top_after_one > 0.95 * e.harm.up,
+        lambda e: _only_up(e, 6) and e.harm.up_at_top_after_one > 0.95 * e.harm.up,
     ),
-    Signature(
-        "slow_fall",
-        0.85,
-        "zeros that are followed by a one arrive as ones",
-        lambda e: (
-            _zeros_short(e) and e.harm.up > 5 and (e.harm.up > e.harm.up_at_top or e.line.marks != "nothing")
-        ),
-    ),
-    Signature("slow_fall", 0.7, "zeros that are followed by a one arrive as ones", _zeros_short),
     Signature(
         "slow_fall",
         0.85,
         "characters that digits and line ends become when zeros arrive too short",
         lambda e: (
-            e.telegrams.failed + e.telegrams.missed > 1
+            _failing(e)
             and e.characters.high > 0.005
             and e.characters.high_of_short_zeros > 0.5
-            and e.uart.framing < 0.2
+            and _few_marks(e)
         ),
     ),
     Signature(
-        "slow_rise",
-        0.85,
-        "ones that follow a zero arrive as zeros",
-        lambda e: _ones_short(e) and e.harm.down > 5,
+        "slow_fall", 0.7, "zeros that are followed by a one arrive as ones", lambda e: _zeros_short(e, 4)
     ),
-    Signature("slow_rise", 0.7, "ones that follow a zero arrive as zeros", _ones_short),
-    # Text that is perfect as far as it came.
-    Signature(
-        "checksum",
-        0.9,
-        "nothing is wrong in the text, and the checksum never fits",
-        lambda e: (
-            not e.telegrams.accepted
-            and e.telegrams.failed > 2
-            and e.text.as_sent > 0.7
-            and not e.harm.up + e.harm.down + e.harm.lost
-            and e.characters.printable > 0.98
-        ),
-    ),
-    Signature(
-        "request_drop",
-        0.85,
-        "telegrams break off, and what arrives of them is perfect",
-        lambda e: (
-            e.telegrams.truncated > 1
-            and e.harm.up + e.harm.down == 0
-            and e.harm.tails + e.harm.heads > 0.5 * e.harm.examined
-        ),
-    ),
-    Signature(
-        "lost_characters",
-        0.8,
-        "characters are missing, and what arrives is perfect",
-        lambda e: e.telegrams.failed > 1 and e.harm.gaps > 2 * (e.harm.up + e.harm.down),
-    ),
+    Signature("slow_rise", 0.7, "ones that follow a zero arrive as zeros", lambda e: _ones_short(e, 4)),
     Signature(
         "noise",
         0.85,
         "bits flipped without a pattern",
-        lambda e: e.telegrams.failed > 1 and e.harm.up + e.harm.down > 5 and not _patterned(e),
+        lambda e: (
+            _failing(e)
+            and e.harm.up + e.harm.down > 5
+            and _few_marks(e)
+            and e.harm.foreign + e.harm.garbled < 2 * (e.harm.up + e.harm.down)
+        ),
     ),
     Signature(
         "noise",
         0.6,
-        "a few bits flipped",
-        lambda e: e.telegrams.failed > 1 and e.harm.up + e.harm.down > 1,
+        "bits flipped",
+        lambda e: _failing(e) and e.harm.up + e.harm.down > 1 and _few_marks(e),
     ),
 )
 
-LAYERS: Final[tuple[tuple[Signature, ...], ...]] = (_COMPUTER, _WIRE)
-
-
-def troubled(e: Evidence) -> bool:
-    """Tell whether there is anything to explain: one bad telegram is an accident."""
-    bad = e.telegrams.failed + e.telegrams.missed
-    return (
-        silent(e)
-        or (bad > 1 and e.telegrams.intact < 0.97)
-        or e.uart.framing > 0.3
-        or e.uart.parity > 0.2
-        or e.uart.taken > 0.04
-        or (e.load > 0.5 and e.characters.nul > 0.5)
-        or (not e.telegrams.accepted and e.bursts.main > 1)
-    )
+LAYERS: Final = (_COMPUTER, _SILENCE + _FLOOD + _DISTORTED + _PURE + _FLIPPED)
+"""Signatures in two layers: what the computer does, and what the line is like."""

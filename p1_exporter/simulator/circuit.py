@@ -76,6 +76,8 @@ class Node:
         self._since = 0.0
         self._volt = rest.target if rest.stop is None else rest.stop
         self._crossing = math.inf
+        self._passed_on = 0
+        """Which of the swings the comparator has seen the effect of."""
         self.stretch = 1.0
         """By how much edges are slower now than they are on average."""
 
@@ -87,12 +89,14 @@ class Node:
     def pass_on(self, edges: list[float], until: float) -> list[float]:
         """Return when the comparator changes before `until`, given all the edges up to then that are new."""
         passed = []
-        crossing, since, volt, driven = self._crossing, self._since, self._volt, self._driven
+        crossing, since, volt = self._crossing, self._since, self._volt
+        driven, seen = self._driven, self._passed_on
         target, tau, _, dead, stop = self._swings[driven]
         tau *= self.stretch
         for edge in edges:
             if crossing <= edge:
                 passed.append(crossing)
+                seen = driven
             elapsed = edge - since - dead
             if elapsed > 0:
                 volt = target + (volt - target) * math.exp(-elapsed / tau)
@@ -102,13 +106,17 @@ class Node:
             target, tau, threshold, dead, stop = self._swings[driven]
             tau *= self.stretch
             since = edge
-            # Nothing to cross where the node had not got beyond the threshold before it was turned round.
-            ahead = (target - volt) / (target - threshold)
-            crossing = edge + dead + tau * math.log(ahead) if ahead > 1 else math.inf
+            # Nothing to tell where the node had not got to the other threshold before it was turned round.
+            crossing = math.inf
+            if seen != driven:
+                ahead = (target - volt) / (target - threshold)
+                crossing = edge + dead + tau * math.log(max(ahead, 1.0))
         if crossing <= until:
             passed.append(crossing)
+            seen = driven
             crossing = math.inf
-        self._crossing, self._since, self._volt, self._driven = crossing, since, volt, driven
+        self._crossing, self._since, self._volt = crossing, since, volt
+        self._driven, self._passed_on = driven, seen
         return passed
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MAINS: Final = 50.0
 """Hertz."""
+_HARMONICS: Final = ((1, 1.0), (3, 1.0), (5, 0.9), (7, 0.8), (9, 0.7), (11, 0.7), (13, 0.6))
+"""Order and typical strength."""
 _PARTS_OF_A_CYCLE: Final = 400
 
 
@@ -157,14 +159,14 @@ def random_noise(rng: random.Random, begin: float, rms: float, width: float) -> 
 
 
 def hum(rng: random.Random, begin: float, volt: float, sway: float) -> Iterator[Window]:
-    """Yield the times in which the hum of a ground loop is beyond the margins.
+    """Yield the times in which the hum of a ground loop is beyond the margin of mark.
 
-    The current of a neutral conductor has strong odd harmonics. Its peak is `volt`, and sways by the
-    share `sway` from one second to the next, as loads come and go.
+    A wire that the meter has released follows the voltage between the grounds, so that hum does nothing in a space.
+    The current of a neutral conductor is rich in odd harmonics. Its peak is `volt`, and sways by the share `sway`
+    from one second to the next, as loads come and go.
     """
     harmonics = [
-        (order, strength * rng.uniform(0.6, 1.4), rng.uniform(0, math.tau))
-        for order, strength in ((1, 1.0), (3, 0.8), (5, 0.5), (7, 0.35), (9, 0.25), (11, 0.2), (13, 0.15))
+        (order, strength * rng.uniform(0.5, 1.5), rng.uniform(0, math.tau)) for order, strength in _HARMONICS
     ]
     shape = [
         sum(
@@ -173,29 +175,20 @@ def hum(rng: random.Random, begin: float, volt: float, sway: float) -> Iterator[
         )
         for part in range(_PARTS_OF_A_CYCLE)
     ]
-    highest = max(map(abs, shape))
+    highest = max(shape)
+    part = 1 / MAINS / _PARTS_OF_A_CYCLE
     cycle = begin + rng.random() / MAINS
     while True:
-        peak = volt * (1 + sway * rng.uniform(-1, 1)) / highest
-        beyond = list(_beyond_margins([peak * height for height in shape]))
+        margin = highest * MARK_MARGIN / (volt * (1 + sway * rng.uniform(-1, 1)))
+        beyond = [number for number, height in enumerate(shape) if height > margin]
+        first = [number for number in beyond if number - 1 not in beyond]
+        last = [number for number in beyond if number + 1 not in beyond]
+        excursions = [(on * part, (off + 1) * part) for on, off in zip(first, last, strict=True)]
         yield Window(cycle, cycle, space=True)
         for _ in range(int(MAINS)):
-            for on, off, space in beyond:
-                yield Window(cycle + on, cycle + off, space)
+            for on, off in excursions:
+                yield Window(cycle + on, cycle + off, space=True)
             cycle += 1 / MAINS
-
-
-def _beyond_margins(volts: list[float]) -> Iterator[Window]:
-    """Yield when a cycle is beyond the margins, in seconds from its beginning."""
-    part = 1 / MAINS / len(volts)
-    began = None
-    for number, volt in enumerate([*volts, 0.0]):
-        space = True if volt > MARK_MARGIN else False if volt < -SPACE_MARGIN else None
-        if began is not None and space is not began[1]:
-            yield Window(began[0] * part, number * part, began[1])
-            began = None
-        if began is None and space is not None:
-            began = (number, space)
 
 
 def contact(

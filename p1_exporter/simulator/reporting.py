@@ -206,9 +206,8 @@ class Reporter:
                 return [(place, _as_marked(error, byte)) for place, byte in enumerate(data)]
             case _:
                 if self.driver.nul_for_parity:
-                    for place, error in errors:
-                        if error == "parity":
-                            data[place] = 0
+                    for place, _ in (mark for mark in errors if mark[1] == "parity"):
+                        data[place] = 0
                 return []
 
     def _packet(self, data: bytearray, errors: list[ErrorMark]) -> list[ErrorMark]:

@@ -96,14 +96,18 @@ class Receiver:
     """From the last sample of data to that of the stop bit, or to the search for the next start bit."""
 
     def __init__(self, baudrate: float) -> None:
+        self.tune(baudrate)
+        self._line = Line()
+        self._start: float | None = None
+        """When a character began that no falling edge announced."""
+
+    def tune(self, baudrate: float) -> None:
+        """Let the clock run at another speed from now on."""
         self.baudrate = baudrate
         self._bit = 1 / baudrate
         self._tick = self._bit / self.ticks_a_bit
         self._duration = (8.5 + self.bits_after_data) * self._bit
         """From a start edge to the end of a character, in seconds."""
-        self._line = Line()
-        self._start: float | None = None
-        """When a character began that no falling edge announced."""
 
     @property
     def at_rest(self) -> bool:

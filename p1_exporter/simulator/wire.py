@@ -47,6 +47,8 @@ class Read(NamedTuple):
 
 DEFAULT_DRIVER: Final = "amba-pl011"
 DEFAULT_SEVERITY: Final = 0.5
+_TOLERANCE: Final = 0.003
+"""By what share of its speed a sound receiver differs from a meter, at most: crystals and divisors."""
 _LEAST_SEVERITY: Final = 0.001
 """What is less, but not nothing, would have rates that are too small for a float."""
 
@@ -101,6 +103,7 @@ class Wire:
         self._rx = conditions.rx or rx_node()
         self._idle_low = conditions.inverted
         self._paused = True
+        self._tolerance = 1 + self._rng.uniform(-_TOLERANCE, _TOLERANCE)
         self._receiver = self._new_receiver(baudrate or model.baudrate)
         self._reporter = Reporter(self._driver, conditions.losses)
         self.counts: Counts | None = self._reporter.counts()
@@ -141,10 +144,21 @@ class Wire:
 
     def _new_receiver(self, baudrate: int) -> Receiver:
         conditions = self._conditions
-        rate = (conditions.baudrate or baudrate) * conditions.clock
+        baudrate = conditions.baudrate or baudrate
+        self._exact = conditions.clock == 1 and baudrate * self._bit == 1
+        rate = baudrate * (conditions.clock if conditions.clock != 1 else self._tolerance)
+        self._rate = rate
         if conditions.late is not None:
             return SoftwareUart(rate, *conditions.late, self._rng)
         return self._driver.receiver(rate)
+
+    def _wander(self) -> None:
+        """Let pass what time there is between two telegrams, in which temperature, supply and load change."""
+        conditions = self._conditions
+        if conditions.drift:
+            self._wire.stretch = self._rx.stretch = 1 + self._rng.gauss(0, conditions.drift)
+        if conditions.clock_drift:
+            self._receiver.tune(self._rate * (1 + self._rng.gauss(0, conditions.clock_drift)))
 
     def _advance(self) -> None:
         """Compute another run or pause."""
@@ -154,9 +168,8 @@ class Wire:
         if self._clear and not windows:
             characters = self._whole(run)
         else:
-            if paused and run.data and self._conditions.drift:
-                stretch = 1 + self._rng.gauss(0, self._conditions.drift)
-                self._wire.stretch = self._rx.stretch = max(0.1, stretch)
+            if paused and run.data:
+                self._wander()
             line = self._wire.pass_on(edges(run, self._bit), run.end)
             if self._disturbance is not None:
                 line = self._disturbance.impose(line, windows, run.end)
@@ -178,7 +191,7 @@ class Wire:
             and conditions.rx is None
             and not conditions.inverted
             and conditions.late is None
-            and self._receiver.baudrate * self._bit == 1
+            and self._exact
             and (self._disturbance is None or self._disturbance.at_rest)
             and self._wire.at_rest
             and self._rx.at_rest

@@ -81,7 +81,7 @@ def signature(  # noqa: PLR0913 - as `record`
         data += item.data
         for _, error in item.marks:
             marks[error] += 1
-        if (item.time - 0.5) % meter.interval > one + 0.1:
+        if one + 0.1 < (item.time - 0.5) % meter.interval < meter.interval - 0.1:
             between += len(item.data)
     cost = time.process_time() - began
     intact = sum(telegram in whole for telegram in _telegrams(bytes(data)))

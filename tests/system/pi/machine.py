@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import select
 import socket
 import subprocess
 import threading
@@ -52,6 +53,11 @@ class Command:
         assert line, "the connection ended before the command"
         return line.rstrip()
 
+    def runs(self) -> bool:
+        """Whether it has neither ended nor printed anything that nobody read."""
+        readable, _, _ = select.select([self._connection], [], [], 0)
+        return not readable
+
     def ends(self) -> str:
         """Wait for its end, which must be a good one, and return what it has printed and nobody read."""
         *output, code = self._output.read().splitlines() or [""]
@@ -94,6 +100,7 @@ class Exporter:
                 scrape = self.scrape()
                 if condition(scrape):
                     return scrape
+            assert self._command.runs(), "it has ended"
             assert time.monotonic() < deadline, f"not so within {PATIENCE} s: {scrape}"
             time.sleep(_POLL_SECONDS)  # nothing tells when a metric changes
 
