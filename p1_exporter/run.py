@@ -15,12 +15,13 @@ from p1_exporter import __version__, logs
 from p1_exporter.config import Config, load
 from p1_exporter.errors import UserError
 from p1_exporter.exposition.collector import MeterCollector
-from p1_exporter.meter import Meter, MeterSettings
+from p1_exporter.meter import Meter, MeterSettings, MeterSnapshot
 from p1_exporter.meters import meter_settings
-from p1_exporter.web.app import App, landing_page
+from p1_exporter.web.app import App, html, json, landing_page
 from p1_exporter.web.listen import bind, systemd_sockets
 from p1_exporter.web.server import Server
 from p1_exporter.web.settings import WebSettings
+from p1_exporter.web.status import STATUS_PATH, status
 
 if TYPE_CHECKING:
     import argparse
@@ -88,7 +89,7 @@ class _Program:
         self._config = config
         self._shares: dict[str, ShareServer] = {}
         self._process = ProcessCollector(registry=None)
-        self._collector = MeterCollector(lambda: [meter.snapshot for meter in self._meters.values()])
+        self._collector = MeterCollector(self._snapshots)
         self._web = _web_settings(config)
         sockets = systemd_sockets() if config.systemd_socket else bind(config.web_listen_addresses)
         self._addresses = [_address(listening) for listening in sockets]
@@ -97,13 +98,19 @@ class _Program:
             metrics=self._collect,
             healthy=lambda: all(meter.healthy() for meter in self._meters.values()),
             ready=self._ready,
-            landing=lambda: landing_page(config.telemetry_path),
+            documents={
+                "/": html(lambda: landing_page(config.telemetry_path)),
+                STATUS_PATH: json(lambda: status(self._snapshots(), time.monotonic())),
+            },
         )
         self._server = Server(sockets, app, self._web)
         self._meters = {
             meter.name: Meter(meter, self._share(of.share_listen_address))
             for meter, of in zip(settings, config.meters, strict=True)
         }
+
+    def _snapshots(self) -> list[MeterSnapshot]:
+        return [meter.snapshot for meter in self._meters.values()]
 
     def start(self) -> None:
         """Start all threads, and say where to look."""

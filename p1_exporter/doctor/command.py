@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from p1_exporter.doctor import recording
@@ -21,6 +20,7 @@ from p1_exporter.link.port import PortError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from p1_exporter.doctor.finding import Finding
     from p1_exporter.doctor.service import ServiceAnswer

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from p1_exporter.link.circuits import Circuit
 from p1_exporter.link.diagnosis import SURE, UNCLEAR
 from p1_exporter.link.faults import faults
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from p1_exporter.doctor.finding import Finding
+    from p1_exporter.link.circuits import Circuit
     from p1_exporter.link.diagnosis import Diagnosis
     from p1_exporter.link.evidence import Evidence
 

@@ -8,11 +8,11 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from p1_exporter.link.diagnosis import Diagnosis
+from p1_exporter.web.status import STATUS_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-STATUS_PATH: Final = "/api/v1/status"
 _TIMEOUT: Final = 3.0
 _LARGEST: Final = 1024 * 1024
 _DEFAULT_PORT: Final = 9786

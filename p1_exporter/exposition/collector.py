@@ -15,12 +15,13 @@ from prometheus_client.core import Metric
 from p1_exporter import __version__
 from p1_exporter.exposition.families import LINK, Family, meter_family
 from p1_exporter.link.record import INTERVAL_BUCKETS
-from p1_exporter.link.state import STATES, link_state
+from p1_exporter.link.state import FAULT_NAMES, STATES, link_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from p1_exporter.link.record import LinkSnapshot
+    from p1_exporter.link.watch import WatchSnapshot
     from p1_exporter.meter import MeterSnapshot
 
 Labels = dict[str, str]
@@ -69,7 +70,7 @@ class _Families:
 
 def _add_link(families: _Families, snapshot: MeterSnapshot, now: float) -> None:
     meter = {"meter": snapshot.name}
-    for name, values in _link_values(snapshot.link, now).items():
+    for name, values in _link_values(snapshot.link, snapshot.watch, now).items():
         family = LINK[name]
         for key, value in values.items():
             if value is not None:
@@ -90,9 +91,12 @@ def _add_link(families: _Families, snapshot: MeterSnapshot, now: float) -> None:
         families.add(LINK["p1_meter_clock_offset_seconds"], meter, offset)
 
 
-def _link_values(link: LinkSnapshot, now: float) -> dict[str, Mapping[str, float | None]]:
+def _link_values(
+    link: LinkSnapshot, watch: WatchSnapshot, now: float
+) -> dict[str, Mapping[str, float | None]]:
     """Return the values of a link by metric and by label value; a value of None is absent."""
     state = link_state(link, now)
+    named = {diagnosis.fault for diagnosis in watch.faults}
     asserted = None if link.request_asserted is None else float(link.request_asserted)
     return {
         "p1_up": {"": float(link.fresh(now))},
@@ -110,6 +114,10 @@ def _link_values(link: LinkSnapshot, now: float) -> dict[str, Mapping[str, float
         "p1_reachability_ratio": {"": link.reachability},
         "p1_line_errors_total": dict(link.line_errors),
         "p1_line_errors_supported": {error: float(can) for error, can in link.line_errors_supported.items()},
+        "p1_damage_flipped_bits_total": {"0_to_1": watch.damage.up, "1_to_0": watch.damage.down},
+        "p1_damage_lost_bytes_total": {"": watch.damage.lost},
+        "p1_damage_inserted_bytes_total": {"": watch.damage.foreign},
+        "p1_link_fault": {name: float(name in named) for name in FAULT_NAMES},
         "p1_link_state": {name: float(name == state) for name in STATES},
         "p1_port_open": {"": float(link.port_open)},
         "p1_port_opens_total": {"": link.port_opens},

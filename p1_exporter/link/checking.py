@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from operator import xor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.costs import SHIFT_COST, SHIFTED
+from p1_exporter.link.costs import A_FLIP, SHIFT_COST, SHIFTED
 from p1_exporter.link.syndrome import effect, single_flips
 
 if TYPE_CHECKING:
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
     from p1_exporter.telegram.crc import Checksum
 
-_MOST_SETS: Final = 120
-_FLIPS_COST: Final = bytes(7 + 5 * (flips.bit_count() - 1) if flips else 0 for flips in range(256))
-"""Where bits are in question one by one; in `matching` it is whole characters."""
+_MOST_SETS: Final = 150
+_ANOTHER_FLIP: Final = 5
+_FLIPS_COST: Final = bytes(
+    A_FLIP + _ANOTHER_FLIP * (flips.bit_count() - 1) if flips else 0 for flips in range(256)
+)
+"""Where bits are in question one by one; in `costs` it is whole characters."""
 
 
 class Alternative(NamedTuple):
@@ -67,48 +70,60 @@ class Sealed(NamedTuple):
 
 
 def solve(
-    sealed: Sealed, alternatives: Sequence[Alternative], flip_cost: Callable[[bytes, int, int], float | None]
+    sealed: Sealed,
+    alternatives: Sequence[Alternative],
+    flip_cost: Callable[[bytes, int, int], float | None],
+    credible: float,
 ) -> Solution | None:
-    """Return the cheapest text whose checksum verifies, if one is found.
+    """Return the cheapest text whose checksum verifies, if one is found that costs no more than `credible`.
 
     Args:
         sealed: The likeliest text, and the checksum.
         alternatives: What else may have been sent, the cheapest first; any number of them together.
         flip_cost: What it costs that a bit (0 = least significant) at a place of a text was sent the other way,
             although nothing tells so; None if it cannot be.
+        credible: Dearer texts are no better than chance: one in 65,536 has the right checksum.
     """
     computed = sealed.checksum.of(sealed.text)
     effects = [_effect(sealed, alternative) for alternative in alternatives]
     best: Solution | None = None
+    bound = credible
     for chosen in _cheapest_sets([alternative.cost for alternative in alternatives]):
         changes = tuple(alternatives[number] for number in chosen)
-        cost = sum(change.cost for change in changes)
-        if best and cost >= best.cost:
+        base = Solution(sum(change.cost for change in changes), changes, b"")
+        if base.cost >= bound:
             break
         if len({change.place for change in changes}) == len(changes):
             value = reduce(xor, (effects[number] for number in chosen), computed)
-            found = _solutions(sealed, value, Solution(cost, changes, b""), flip_cost)
-            best = min(found if best is None else (best, *found), key=lambda each: each.cost)
+            for solution in _solutions(sealed, value, base, flip_cost, bound):
+                if solution.cost < bound:
+                    best, bound = solution, solution.cost
     return best
 
 
 def _solutions(
-    sealed: Sealed, value: int, base: Solution, flip_cost: Callable[[bytes, int, int], float | None]
+    sealed: Sealed,
+    value: int,
+    base: Solution,
+    flip_cost: Callable[[bytes, int, int], float | None],
+    bound: float,
 ) -> Iterator[Solution]:
-    """Yield what explains that these digits arrived after a text with the checksum `value`.
+    """Yield what explains that these digits arrived after a text with the checksum `value`, where it costs less.
 
     Either the digits were damaged, or one more bit was flipped in the text (and one in the digits, perhaps).
     """
     digits = sealed.printed(value)
     yield base._replace(cost=base.cost + text_cost(digits, sealed.digits), digits=digits)
     for printed in _readings(sealed.digits, sealed.capitals):
+        least = base.cost + text_cost(printed, sealed.digits)
+        if least + A_FLIP > bound:
+            continue
         for place, bit in single_flips(sealed.checksum, value ^ int(printed, 16), len(sealed.text)):
             text = sealed.changed(base.changes)
             cost = flip_cost(text, place, bit)
             if cost is not None:
                 flip = Alternative(cost, place, bytes([text[place] ^ 1 << bit]))
-                cost += base.cost + text_cost(printed, sealed.digits)
-                yield Solution(cost, (*base.changes, flip), printed)
+                yield Solution(least + cost, (*base.changes, flip), printed)
 
 
 def character_cost(sent: int, came: int) -> int:

@@ -12,13 +12,13 @@ from p1_exporter.link.template import IS_DIGIT, IS_HEX, NONZERO
 if TYPE_CHECKING:
     from p1_exporter.link.template import Template
 
-_A_FLIP: Final = 7
+A_FLIP: Final = 7
 _ANOTHER_FLIP: Final = 3
 """A second one in the same character is likelier: disturbances last longer than a bit."""
 ANY_CHARACTER: Final = 13
 """A character damaged beyond recognition."""
 _FLIPS: Final = bytes(
-    min(_A_FLIP + _ANOTHER_FLIP * (flips.bit_count() - 1), ANY_CHARACTER) if flips else 0
+    min(A_FLIP + _ANOTHER_FLIP * (flips.bit_count() - 1), ANY_CHARACTER) if flips else 0
     for flips in range(256)
 )
 _A_CHANGE: Final = bytes([0] + [1] * 255)

@@ -182,7 +182,9 @@ class _Comparison(NamedTuple):
         return self._with(text) if text != self.template.text else None
 
     def _with(self, text: bytes) -> _Comparison:
-        return _Comparison.of(self.received, replace(template_of(text), checksum=self.template.checksum), _AGAIN)
+        return _Comparison.of(
+            self.received, replace(template_of(text), checksum=self.template.checksum), _AGAIN
+        )
 
     def _damage(self, explanation: Explanation) -> Damage:
         size = len(self.template.text)

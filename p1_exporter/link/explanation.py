@@ -118,8 +118,12 @@ class _Guess:
         )
         sure = trusted and not self._digits_lost()
         alternatives = sorted(self._alternatives)[:_MOST_ALTERNATIVES]
-        solution = solve(sealed, alternatives, self._flip_cost if trusted else _never)
-        return solution if solution and solution.cost <= (_CREDIBLE if sure else _CREDIBLE_UNSURE) else None
+        return solve(
+            sealed,
+            alternatives,
+            self._flip_cost if trusted else _never,
+            _CREDIBLE if sure else _CREDIBLE_UNSURE,
+        )
 
     def _block_at(self, place: int) -> Block | None:
         """Return the block in which `place` is that of a character which arrived."""

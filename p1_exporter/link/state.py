@@ -1,4 +1,4 @@
-"""The state of a link in one word: `p1_link_state`."""
+"""The words for a link: its state, `p1_link_state`, and the names of its faults, `p1_link_fault`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,28 @@ if TYPE_CHECKING:
     from p1_exporter.link.record import LinkSnapshot
 
 STATES: Final = ("disconnected", "starting", "silent", "failing", "degraded", "ok")
+
+FAULT_NAMES: Final = (
+    "disconnected",
+    "silent",
+    "stuck_low",
+    "inverted",
+    "wrong_speed",
+    "wrong_format",
+    "clock",
+    "slow_fall",
+    "slow_rise",
+    "noise",
+    "hum",
+    "intermittent",
+    "overrun",
+    "lost_characters",
+    "second_reader",
+    "request_drop",
+    "checksum",
+    "unclear",
+)
+"""Values of the label of `p1_link_fault`. `faults.toml` says what they are."""
 
 _STARTING_SECONDS: Final = 60.0
 _FAILING: Final = 0.5

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from p1_exporter.telegram.crc import Checksum
 
-FieldKind = Literal["counter", "gauge", "rare", "stamp"]
+FieldKind = Literal["counter", "reading", "gauge", "rare", "stamp"]
 
 CHECKSUM_DIGITS: Final = 4
 _ANYTHING: Final = 0xFF
@@ -44,7 +44,8 @@ _COUNTERS: Final = {Kind.COUNTER, Kind.HOURLY}
 
 # The cost of a change at all: of a field that was the same in the telegrams known, and of one that was not.
 _CHANGE: Final[dict[FieldKind, tuple[float, float]]] = {
-    "counter": (3.0, 0.5),
+    "counter": (4.0, 0.5),
+    "reading": (7.5, 3.0),  # of another device, once in some minutes or an hour
     "gauge": (5.0, 0.7),
     "stamp": (4.0, 0.5),
     "rare": (9.0, 5.0),
@@ -84,7 +85,7 @@ class Field(NamedTuple):
             season = _SEASON if old[_STAMP_DIGITS:] != new[_STAMP_DIGITS:] else 0.0
             return cost + season + _time_cost(before, after)
         rise = int(after) - int(before)
-        if self.kind == "counter":
+        if self.kind in ("counter", "reading"):
             return cost + (_BACKWARDS if rise < 0 else log(rise + 1) * (_SUDDEN if self.steady else 1))
         if self.kind == "gauge" and rise:
             # Where a digit changes, those below it change as well: each is one of ten.
@@ -176,9 +177,11 @@ def _fields(text: bytes, others: Sequence[bytes]) -> Iterator[Field]:
         kinds = _kinds(line[1])
         if kinds & _CONSTANT:
             continue
+        stamped = False
         for value in _VALUE.finditer(text, line.start(2) - 1, line.end()):
             start, end = value.span(1)
-            kind = _kind(kinds, value[1], text[end : end + 1])
+            kind = _kind(kinds, value[1], text[end : end + 1], stamped=stamped)
+            stamped = stamped or kind == "stamp"
             same = all(other[start:end] == value[1] for other in others)
             yield Field(start, end, kind, steady=same and (bool(others) or kind == "rare"))
 
@@ -188,7 +191,8 @@ def _kinds(code: bytes) -> set[Kind]:
     return {entry.kind for entry in find(code.decode("ascii")).entries}
 
 
-def _kind(kinds: set[Kind], value: bytes, following: bytes) -> FieldKind:
+def _kind(kinds: set[Kind], value: bytes, following: bytes, *, stamped: bool) -> FieldKind:
+    """Return what a value is in an object of these kinds; `stamped` if it comes with a time."""
     if kinds & _RARE:
         return "rare"
     if len(value.rstrip(b"SW")) == _STAMP_DIGITS and b"." not in value:
@@ -196,7 +200,9 @@ def _kind(kinds: set[Kind], value: bytes, following: bytes) -> FieldKind:
     if b"." not in value and following != b"*":
         # Counts of events, states and the like.
         return "rare"
-    return "counter" if kinds & _COUNTERS else "gauge"
+    if kinds & _COUNTERS:
+        return "reading" if stamped else "counter"
+    return "gauge"
 
 
 def _changing(text: bytes, others: Sequence[bytes], digits: bytes, hexes: bytes, unknown: bytes) -> bytes:

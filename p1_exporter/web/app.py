@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from html import escape
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from p1_exporter import __version__
 from p1_exporter.exposition.negotiation import encode, negotiate
 from p1_exporter.web.message import Request, Response, text
+from p1_exporter.web.status import STATUS_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from prometheus_client.metrics_core import Metric
 
@@ -21,14 +23,31 @@ _POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_HTML_HEADERS: Final = (("Content-Security-Policy", _POLICY), ("X-Content-Type-Options", "nosniff"))
+_DOCUMENT_HEADERS: Final = (("Content-Security-Policy", _POLICY), ("X-Content-Type-Options", "nosniff"))
+
+
+class Document(NamedTuple):
+    """A page that is rendered anew for each request."""
+
+    content_type: str
+    render: Callable[[], bytes]
+
+
+def html(render: Callable[[], bytes]) -> Document:
+    """Return a page for people: HTML in UTF-8."""
+    return Document("text/html; charset=utf-8", render)
+
+
+def json(render: Callable[[], bytes]) -> Document:
+    """Return a page for scripts."""
+    return Document("application/json", render)
 
 
 class App:
     """The pages by their paths. Called with a request, in any thread, it gives the answer.
 
     `metrics` collects the metric families of one scrape; `healthy` and `ready` answer `/-/healthy` and
-    `/-/ready`; `landing` renders the page for people, HTML in UTF-8, at `/` (unless the metrics are there).
+    `/-/ready`; `documents` are further pages by their paths, of which the one of the metrics takes precedence.
     """
 
     def __init__(
@@ -37,12 +56,13 @@ class App:
         metrics: Callable[[], Iterable[Metric]],
         healthy: Callable[[], bool],
         ready: Callable[[], bool],
-        landing: Callable[[], bytes],
+        documents: Mapping[str, Document],
     ) -> None:
         self._metrics = metrics
-        self._landing = landing
         self._pages: dict[str, Callable[[Request], Response]] = {
-            "/": self._landing_page,
+            path: partial(_document, document) for path, document in documents.items()
+        }
+        self._pages |= {
             "/-/healthy": lambda _: _state(good=healthy(), yes="Healthy", no="Not healthy"),
             "/-/ready": lambda _: _state(good=ready(), yes="Ready", no="Not ready"),
             telemetry_path: self._metrics_page,
@@ -59,13 +79,19 @@ class App:
             headers += (("Content-Encoding", "gzip"),)
         return Response(HTTPStatus.OK, encode(self._metrics(), form), form.content_type, headers)
 
-    def _landing_page(self, _: Request) -> Response:
-        return Response(HTTPStatus.OK, self._landing(), "text/html; charset=utf-8", _HTML_HEADERS)
+
+def _document(document: Document, _: Request) -> Response:
+    return Response(HTTPStatus.OK, document.render(), document.content_type, _DOCUMENT_HEADERS)
 
 
 def landing_page(telemetry_path: str) -> bytes:
     """Return a page that says what this is and where its parts are."""
-    links = ((telemetry_path, "Metrics"), ("/-/healthy", "Health"), ("/-/ready", "Readiness"))
+    links = (
+        (telemetry_path, "Metrics"),
+        (STATUS_PATH, "Status"),
+        ("/-/healthy", "Health"),
+        ("/-/ready", "Readiness"),
+    )
     items = "\n".join(f'<li><a href="{escape(path)}">{escape(name)}</a></li>' for path, name in links)
     return f"""<!DOCTYPE html>
 <html lang="en">
