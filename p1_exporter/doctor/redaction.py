@@ -16,7 +16,7 @@ from p1_exporter.doctor.identities import (
     stray_numbers,
 )
 from p1_exporter.doctor.reseal import Text, checksum_of, reseal, reseal_damaged
-from p1_exporter.doctor.stand_in import Wire, as_text, stand_in, wire_of
+from p1_exporter.doctor.stand_in import Wire, as_text, shape_of, stand_in, wire_of
 from p1_exporter.doctor.traces import (
     PART,
     Expected,
@@ -63,6 +63,7 @@ class Redaction:
         self._texts = {self._wire: as_text(stream, self._wire)}
         if CODE.search(inverted := as_text(stream, Wire.INVERTED)):
             self._texts[Wire.INVERTED] = inverted
+        self._shapes = {wire: shape_of(text) for wire, text in self._texts.items()}
         # Characters of other alphabets have a top bit: without it they may look like a parenthesis.
         self._raw = stream if self._wire is Wire.EIGHT else self._texts[self._wire]
         self._redacted = bytearray(stream)
@@ -217,7 +218,7 @@ class Redaction:
     def _replace(self, start: int, sent: Sequence[int | None], wire: Wire) -> None:
         """Replace what arrived from `start` on, where it was not replaced yet, of characters `sent`."""
         stop = start + len(sent)
-        changed, change = stand_in(self._stream[start:stop], sent, wire)
+        changed, change = stand_in(self._stream[start:stop], sent, self._shapes[wire][start:stop], wire)
         for first, last in [*_runs(bytes(not taken for taken in self._taken[start:stop]))]:
             self._redacted[start + first : start + last] = changed[first:last]
             self._changes[wire][start + first : start + last] = change[first:last]

@@ -73,12 +73,13 @@ def put(wire: Wire, arrived: int, character: int) -> int:
     return character | (character.bit_count() & 1 ^ parity_error) << 7
 
 
-def stand_in(data: bytes, sent: Sequence[int | None], wire: Wire) -> tuple[bytes, bytes]:
+def stand_in(data: bytes, sent: Sequence[int | None], shape: bytes, wire: Wire) -> tuple[bytes, bytes]:
     """Return what stands in for `data`, which is part of an identity.
 
     Args:
         data: as it arrived.
         sent: for each byte of it the 7-bit character that the meter sent; None where that is not known.
+        shape: of it, see `shape_of`.
         wire: how to read `data`.
 
     Returns:
@@ -88,12 +89,13 @@ def stand_in(data: bytes, sent: Sequence[int | None], wire: Wire) -> tuple[bytes
     text = as_text(data, wire)
     changed = bytearray()
     change = bytearray()
-    for arrived, character, shape, known in zip(data, text, _shape(text), sent, strict=True):
+    for arrived, character, undamaged, known in zip(data, text, shape, sent, strict=True):
         is_late = wire is Wire.EIGHT and arrived in _LATE_DIGITS
-        if known is None or known == character or shape not in (_ZERO, character):
-            changed.append(_LATE_ZERO if is_late and shape == _ZERO else put(wire, arrived, shape))
-            change.append(character ^ changed[-1] & 0x7F if is_late else character ^ shape)
-        elif shape == character:
+        if known is None or known == character or undamaged not in (_ZERO, character):
+            is_late = is_late and undamaged == _ZERO
+            changed.append(_LATE_ZERO if is_late else put(wire, arrived, undamaged))
+            change.append(character ^ (_LATE_ZERO & 0x7F if is_late else undamaged))
+        elif undamaged == character:
             changed.append(arrived)
             change.append(known ^ _ZERO)
         else:
@@ -117,8 +119,11 @@ def _damaged_zero(sent: int, arrived: int) -> int:
     return _FALLEN_AFTER_ZERO if fallen & ~(sent << 1) else _FALLEN
 
 
-def _shape(text: bytes) -> bytes:
-    """Return ``0`` for all characters of `text` but for those that a framer looks at, so that it finds the same."""
+def shape_of(text: bytes) -> bytes:
+    """Return what stands in for undamaged characters of `text`: ``0``, but for all that a framer looks at.
+
+    It must be all the text, as what a framer looks at may go beyond an identity.
+    """
     shape = bytearray(character if character in _KEPT else _ZERO for character in text)
     for ending in _ENDING.finditer(text):
         for place in range(*ending.span()):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from p1_exporter.link.chain import Block, joined
 from p1_exporter.link.costs import differences
-from p1_exporter.link.matching import Block, joined, match
+from p1_exporter.link.matching import match
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

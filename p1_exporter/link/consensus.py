@@ -1,7 +1,7 @@
 """What several rejected telegrams of one meter agree upon: what is known of a meter whose telegrams all arrive damaged.
 
 The texts are lined up with one of them. At each place the majority wins, and of the characters that arrived there only
-those count that a telegram may hold: a character with bit 7 set speaks for nothing.
+those count that a telegram may hold.
 """
 
 from __future__ import annotations
@@ -26,10 +26,15 @@ _SHORTEST: Final = 64
 _ABSENT: Final = 0
 """Votes that the meter sent nothing at this place."""
 _NO_VOTE: Final = 0xFF
-_VOTES: Final = bytes(
-    byte if byte in b"\r\n" or 0x20 <= byte < 0x7F else _NO_VOTE  # noqa: PLR2004 - the printable characters of ASCII
-    for byte in range(256)
-)
+_WEAK: Final = 0x80
+"""Bit 7 is always sent as 0. A character that arrived with it speaks for the one without only where none speaks."""
+
+
+def _is_valid(character: int) -> bool:
+    return character in b"\r\n" or 0x20 <= character < 0x7F  # noqa: PLR2004 - the printable characters of ASCII
+
+
+_VOTES: Final = bytes(byte if _is_valid(byte & ~_WEAK) else _NO_VOTE for byte in range(256))
 _LINE: Final = re.compile(rb"^[0-9]{1,3}-[0-9]{1,3}:[0-9A-Za-z.*]{3,15}(?:\([ -'*-~]*\))+\r\n", re.MULTILINE)
 _ENOUGH_LINES: Final = 0.5
 """Share of a text that must be lines as telegrams have them."""
@@ -104,10 +109,7 @@ class Consensus:
         text, unknown = bytearray(), bytearray()
         agreed = bytearray()
         for votes in zip(*(row.votes for row in self._rows), strict=True):
-            character = votes[0]
-            if len(set(votes)) > 1:
-                valid = [vote for vote in votes if vote not in (_ABSENT, _NO_VOTE)]
-                character = max(valid, key=valid.count, default=_NO_VOTE)
+            character = votes[0] if len(set(votes)) == 1 < votes[0] < _WEAK else _winner(votes)
             text.append(character)
             if 2 * votes.count(_ABSENT) <= len(votes):
                 agreed.append(character)
@@ -117,4 +119,12 @@ class Consensus:
         self._template = None
         if len(self._rows) >= _ENOUGH_TEXTS and lines > _ENOUGH_LINES * len(agreed):
             found = template_of(bytes(agreed), unknown=bytes(unknown))
-            self._template = replace(found, checksum=ARC if found.check >= 0 else None)
+            # What is agreed upon is no telegram that ever was: its values say nothing of those that follow.
+            self._template = replace(found, fields=(), checksum=ARC if found.check >= 0 else None)
+
+
+def _winner(votes: tuple[int, ...]) -> int:
+    """Return the character for which most votes are, `_NO_VOTE` if there is none."""
+    valid = [vote for vote in votes if _ABSENT < vote < _WEAK]
+    valid = valid or [vote & ~_WEAK for vote in votes if _WEAK < vote < _NO_VOTE]
+    return max(valid, key=valid.count, default=_NO_VOTE)

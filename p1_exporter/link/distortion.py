@@ -27,6 +27,9 @@ SHORT_ZEROS: Final = bytes({x | x >> 1 | 0x80 for x in _COMMON} - _TOP_BIT_SET)
 LATE_STARTS: Final = bytes({x >> 1 | 0x80 for x in _COMMON} - _TOP_BIT_SET)
 """What they become when the start bit comes late, likewise."""
 
+LETTERS_WITH_TOP_BIT: Final = bytes(x | 0x80 for x in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+"""What letters become when their last bit is sampled too early: of the common characters, only they have a 1 before."""
+
 LINE_LENGTH: Final = 28
 """Characters of a usual object line, so that hits can be given as a share of what there should be."""
 

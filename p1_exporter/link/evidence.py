@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.distortion import LATE_STARTS, SHORT_ZEROS, text_share
+from p1_exporter.link.distortion import LATE_STARTS, LETTERS_WITH_TOP_BIT, SHORT_ZEROS, text_share
 from p1_exporter.link.mains import in_step
 from p1_exporter.link.rhythm import Rhythm, median, rhythm
 from p1_exporter.telegram.parity import SLASH, without_parity
@@ -92,6 +92,8 @@ class Characters(NamedTuple):
     """Of those with the top bit set, the ones that digits and line ends become when zeros arrive too short."""
     high_of_late_starts: float
     """The same, when the receiver begins too late."""
+    high_of_letters: float
+    """The same, when the last bit is sampled too early."""
 
 
 class Lines(NamedTuple):
@@ -131,6 +133,8 @@ class Bursts(NamedTuple):
     """Share of those that end as a telegram does."""
     idle: float
     """Share of the time in which nothing arrived."""
+    nul_everywhere: float
+    """Share of the tenths of a second with anything in them that hold a NUL."""
     stray: int
     """Short bursts between them."""
     stray_nul: float
@@ -222,7 +226,7 @@ def gather(look: Look, examined: Sequence[Outcome], line: Line, now: float) -> E
         characters=_characters(data, _marked(chunks)),
         lines=_lines(look.outcomes),
         text=Text(*(text_share(data, name) for name in Text._fields)),
-        bursts=_bursts(found, seconds),
+        bursts=_bursts(found, chunks, seconds),
         harm=_harm(examined, line.capacity),
     )
 
@@ -287,17 +291,24 @@ def _characters(data: bytes, marked: bytes) -> Characters:
     nul = data.count(0)
     rest = max(len(data) - nul, 1)
     high = len(data.translate(None, _LOW_HALF))
-    odd = len(data) - len(data.translate(None, _ODD_ONES))
+    odd = _count(data, _ODD_ONES)
     return Characters(
         nul=nul / size,
         high=high / size,
         high_of_rest=high / rest,
         even_of_rest=max(0.0, 1 - odd / rest),
-        printable=1 - len(data.translate(None, _TEXT)) / size,
+        printable=_count(data, _TEXT) / size,
         even_of_marked=_even(marked) if len(marked) >= _ENOUGH_MARKED else 0.0,
-        high_of_short_zeros=(len(data) - len(data.translate(None, SHORT_ZEROS))) / max(high, 1),
-        high_of_late_starts=(len(data) - len(data.translate(None, LATE_STARTS))) / max(high, 1),
+        high_of_short_zeros=_count(data, SHORT_ZEROS) / max(high, 1),
+        high_of_late_starts=_count(data, LATE_STARTS) / max(high, 1),
+        high_of_letters=_count(data, LETTERS_WITH_TOP_BIT) / max(high, 1),
     )
+
+
+def _nul_everywhere(chunks: Sequence[Chunk]) -> float:
+    tenths = {int(chunk.time * 10) for chunk in chunks}
+    with_nul = {int(chunk.time * 10) for chunk in chunks if 0 in chunk.data}
+    return len(with_nul) / max(len(tenths), 1)
 
 
 def _share(bursts: Sequence[Burst], holds: Callable[[Burst], bool]) -> float:
@@ -310,6 +321,10 @@ def _lines(outcomes: Sequence[Outcome]) -> Lines:
     return Lines(len(lines), whole / max(len(lines), 1))
 
 
+def _count(data: bytes, characters: bytes) -> int:
+    return len(data) - len(data.translate(None, characters))
+
+
 def _even(data: bytes) -> float:
     return len(data.translate(None, _ODD_ONES)) / len(data)
 
@@ -319,7 +334,7 @@ def _marked(chunks: Sequence[Chunk]) -> bytes:
     return bytes(chunk.data[offset] for chunk in chunks for offset, kind in chunk.marks if kind == "framing")
 
 
-def _bursts(found: Rhythm, seconds: float) -> Bursts:
+def _bursts(found: Rhythm, chunks: Sequence[Chunk], seconds: float) -> Bursts:
     stray = b"".join(chunk.data for burst in found.stray for chunk in burst.chunks)
     return Bursts(
         main=len(found.main),
@@ -332,6 +347,7 @@ def _bursts(found: Rhythm, seconds: float) -> Bursts:
             found.main, lambda burst: bool(_ENDING.search(without_parity(burst.data[-12:])))
         ),
         idle=max(0.0, 1 - found.busy / seconds),
+        nul_everywhere=_nul_everywhere(chunks),
         stray=len(found.stray),
         stray_nul=stray.count(0) / max(len(stray), 1),
         stray_ff=stray.count(0xFF) / max(len(stray), 1),

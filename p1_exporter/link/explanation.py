@@ -17,14 +17,16 @@ from p1_exporter.link.template import CHECKSUM_DIGITS, IS_DIGIT
 
 if TYPE_CHECKING:
     from p1_exporter.link.alignment import Alignment
-    from p1_exporter.link.matching import Block
+    from p1_exporter.link.chain import Block
     from p1_exporter.link.template import Field, Template
 
 _DIGITS: Final = b"0123456789"
 _MOST_DIFFERING: Final = 400
 """Characters in fields that are weighed; beyond that, what arrived is taken for new values."""
 _NO_FLIPS: Final = 4.0
+"""Added to the cost of a flip, where what is lost or foreign explains it all, and no flip is sure."""
 _OLD: Final = 5
+"""One in so many steady fields has changed: more than a few flips can do."""
 _MOST_ALTERNATIVES: Final = 24
 _CREDIBLE: Final = 30.0
 """The most that a text may cost that the checksum speaks for."""
@@ -65,34 +67,45 @@ class _Guess:
 
     def __init__(self, received: bytes, template: Template, alignment: Alignment) -> None:
         self._received, self._template, self._blocks = received, template, alignment.blocks
-        size = len(template.text)
-        self._telegrams = alignment.known // size
+        self._telegrams = alignment.known // len(template.text)
         self.sent = bytearray(template.text * self._telegrams)
         self._alternatives: list[Alternative] = []
-        self._doubt = 0.0
+        damaged = self._put_in()
+        only_gaps = not damaged and any(alignment.gaps(len(received)))
+        self._doubt = _NO_FLIPS if only_gaps else 0.0
         """Added to the cost of each flip that nothing but a value tells of."""
-        differing: list[tuple[int, int, Field]] = []
-        steady = damaged = 0
-        for block in alignment.blocks:
-            place = block.known % size
-            came = received[block.received : block.received_end]
-            flips = differences(came, template, place)
+        self._weigh_all()
+
+    def _put_in(self) -> int:
+        """Put in what arrived where it may have been sent; return how many characters may not."""
+        damaged = 0
+        for block in self._blocks:
+            place = block.known % len(self._template.text)
+            came = self._received[block.received : block.received_end]
+            flips = differences(came, self._template, place)
             damaged += len(came) - flips.count(0)
-            self.sent[block.known : block.known_end] = _as_sent(came, flips, template, place)
-            for field in template.fields_within(place, place + block.size):
+            self.sent[block.known : block.known_end] = _as_sent(came, flips, self._template, place)
+        return damaged
+
+    def _weigh_all(self) -> None:
+        """Choose the likeliest values of the fields that arrived whole."""
+        differing: list[tuple[Field, bytes, int]] = []
+        steady = 0
+        for block in self._blocks:
+            telegram = block.known - block.known % len(self._template.text)
+            for field in self._template.fields_within(block.known - telegram, block.known_end - telegram):
+                start = telegram + field.start - block.known + block.received
+                came = self._received[start : start + field.end - field.start]
                 steady += field.steady
-                if came[field.start - place : field.end - place] != template.text[field.start : field.end]:
-                    differing.append((block.received - place, block.known - place, field))
-        if not damaged and any(alignment.gaps(len(received))):
-            self._doubt = _NO_FLIPS
+                if came != self._template.text[field.start : field.end]:
+                    differing.append((field, came, telegram))
         # Where much has changed that did not change before, what is known is old.
-        old = _OLD * sum(field.steady for _, _, field in differing) > steady
+        old = _OLD * sum(field.steady for field, _, _ in differing) > steady
         left = _MOST_DIFFERING
-        for received_from, known_from, field in differing:
-            came = received[received_from + field.start : received_from + field.end]
-            left -= _differing(came, template.text[field.start : field.end])
+        for field, came, telegram in differing:
+            left -= _differing(came, self._template.text[field.start : field.end])
             if left > 0:
-                self._weigh(field._replace(steady=False) if old else field, came, known_from)
+                self._weigh(field._replace(steady=False) if old else field, came, telegram)
 
     def _weigh(self, field: Field, came: bytes, telegram: int) -> None:
         """Choose the likeliest value of a field in which something differs."""
@@ -134,7 +147,7 @@ class _Guess:
         arrived = bytearray(len(self._template.text))
         for block in self._blocks:
             arrived[block.known : block.known_end] = b"\xff" * block.size
-        return bool(_number(self._template.digits) & ~_number(arrived))
+        return bool(_number(self._template.digits) & ~_number(bytes(arrived)))
 
     def _flip_cost(self, text: bytes, place: int, bit: int) -> float | None:
         """Return what it adds if one more bit was flipped: nobody sees that only where a digit came of a digit."""
@@ -151,9 +164,8 @@ class _Guess:
         arrived_value = came[field.start - block.known : field.end - block.known]
         before = text[field.start : field.end]
         after = text[field.start : place] + bytes([digit]) + text[place + 1 : field.end]
-        return _value_cost(field, known, after, arrived_value) - _value_cost(
-            field, known, before, arrived_value
-        )
+        cost = _value_cost(field, known, after, arrived_value)
+        return cost - _value_cost(field, known, before, arrived_value)
 
 
 def _never(_text: bytes, _place: int, _bit: int) -> float | None:
@@ -177,10 +189,10 @@ def _as_sent(came: bytes, flips: bytes, template: Template, place: int) -> bytes
 @lru_cache(maxsize=1024)
 def _nearest_digits(came: int, known: int) -> bytes:
     """Return the digits of which it is likeliest that `came` arrived, that which was sent before first."""
-    costs = {digit: character_cost(digit, came) for digit in _DIGITS}
-    least = min(costs.values())
-    nearest = [digit for digit, cost in costs.items() if cost == least]
-    return bytes(sorted(nearest, key=lambda digit: abs(digit - known)))
+    least = min(character_cost(digit, came) for digit in _DIGITS)
+    nearest = [digit for digit in _DIGITS if character_cost(digit, came) == least]
+    nearest.sort(key=lambda digit: abs(digit - known))
+    return bytes(nearest)
 
 
 def _values(field: Field, known: bytes, came: bytes, doubt: float) -> list[tuple[float, bytes]]:

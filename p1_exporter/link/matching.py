@@ -13,8 +13,9 @@ from itertools import accumulate
 from operator import add
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from p1_exporter.link import chain, pairing
+from p1_exporter.link.chain import Block, best_chain, joined
 from p1_exporter.link.costs import ANY_CHARACTER, FOREIGN, GAP, LOST, REPLACED, costs, gap_cost
-from p1_exporter.link.pairing import pair, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,52 +24,26 @@ if TYPE_CHECKING:
 
 _PAIRED: Final = tuple(cost - LOST - FOREIGN for cost in range(256))
 """By what a character that costs so much is dearer than a lost and a foreign one."""
-_CHANGED: Final = 0.3
-"""Cost of a character between two pieces that are the same, if it is one of few: perhaps a digit that may change."""
-_DAMAGED: Final = 3.0
-"""Cost of each of many: at best there is some damage in every word."""
-_FEW: Final = 16
-
 _WORDS: Final = (8, 4)
 _SHORT: Final = 4
 _SHORT_REGION: Final = 600
 """Bytes in which words of the size `_SHORT` are often unique."""
-_FEW_FLIPS: Final = 20
 _LONG_REGION: Final = 2048
 _STRIDE: Final = 4
+_FEW_FLIPS: Final = 20
+"""What may be explained by flips without looking for more."""
 _OVERTIME: Final = 1.5
 _NEAR: Final = 8
 _FAR: Final = 24
 """How far ways go astray in short regions, see `pairing`: farther only where what is found nearby costs much."""
 _MUCH: Final = 80
 _MOST_PAIRS: Final = 3600
+"""Steps in a short region."""
 _A_BRIDGE: Final = 40
-"""Steps."""
-_MOST_PIECES: Final = 128
-_PREDECESSORS: Final = 16
+"""Steps, and some for each character."""
 _CHUNK: Final = 64
 
 _STRIP: Final = bytes(byte & 0x7F for byte in range(256))
-
-
-class Block(NamedTuple):
-    """Characters that stand for as many of the known text."""
-
-    received: int
-    """Place of the first one received."""
-    known: int
-    """Place of the first one in the known text."""
-    size: int
-
-    @property
-    def received_end(self) -> int:
-        """Place after the last one received."""
-        return self.received + self.size
-
-    @property
-    def known_end(self) -> int:
-        """Place after the last one in the known text."""
-        return self.known + self.size
 
 
 class _Region(NamedTuple):
@@ -78,6 +53,10 @@ class _Region(NamedTuple):
     received_end: int
     known: int
     known_end: int
+
+    @property
+    def ends(self) -> tuple[Block, Block]:
+        return Block(self.received, self.known, 0), Block(self.received_end, self.known_end, 0)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -109,34 +88,36 @@ class _Search:
         # Bit 7 is always sent as 0, so that words are found without looking at it.
         self._words = received.translate(_STRIP)
         self._known_words = template.text.translate(_STRIP)
-        self.steps = 0
+        self._steps = 0
 
     def best(self, region: _Region, words: Sequence[int] = _WORDS) -> _Match:
         """Return the best match of a region, by words of these sizes, one size inside the other."""
-        if self.steps > _OVERTIME * self._most_steps:
+        if self._steps > _OVERTIME * self._most_steps:
             size = min(region.sizes)
             return _Match(float(size * ANY_CHARACTER), _two_ends(region, size, 0))
         bridge = self._bridge(region)
         if bridge.cost <= _FEW_FLIPS + gap_cost(*region.sizes):
             return bridge
-        if steps(*region.sizes, _NEAR) <= _MOST_PAIRS:
+        if pairing.steps(*region.sizes, _NEAR) <= _MOST_PAIRS:
             for astray in (_NEAR, _FAR):
-                if self.steps < self._most_steps and bridge.cost > _MUCH * (astray == _FAR):
+                if self._steps < self._most_steps and bridge.cost > _MUCH * (astray == _FAR):
                     bridge = min(bridge, self._every_way(region, astray), key=lambda each: each.cost)
             return bridge
         for number, word in enumerate(words):
-            if self.steps < self._most_steps and (word > _SHORT or max(region.sizes) <= _SHORT_REGION):
-                chain = self._best_chain(list(self._same_words(region, word)), region)
-                if chain:
-                    linked = self._linked(region, chain, words[number + 1 :])
+            if self._steps < self._most_steps and (word > _SHORT or max(region.sizes) <= _SHORT_REGION):
+                pieces = list(self._same_words(region, word))
+                self._steps += chain.steps(len(pieces))
+                chosen = best_chain(pieces, *region.ends)
+                if chosen:
+                    linked = self._linked(region, chosen, words[number + 1 :])
                     return min(bridge, linked, key=lambda each: each.cost)
         return bridge
 
-    def _linked(self, region: _Region, chain: Sequence[Block], words: Sequence[int]) -> _Match:
-        """Return the match that has the pieces of the chain in it."""
+    def _linked(self, region: _Region, pieces: Sequence[Block], words: Sequence[int]) -> _Match:
+        """Return the match that has these pieces in it."""
         cost, blocks = 0.0, []
-        at = Block(region.received, region.known, 0)
-        for piece in (*self._merged(chain), Block(region.received_end, region.known_end, 0)):
+        at, end = region.ends
+        for piece in (*self._merged(pieces), end):
             between = _Region(at.received_end, piece.received, at.known_end, piece.known)
             if any(between.sizes):
                 filled = self.best(between, words)
@@ -147,10 +128,10 @@ class _Search:
             at = piece
         return _Match(cost, blocks)
 
-    def _merged(self, chain: Sequence[Block]) -> Iterator[Block]:
+    def _merged(self, pieces: Sequence[Block]) -> Iterator[Block]:
         """Join pieces between which as many bytes were sent as came, if flips are all that happened there."""
-        merged = chain[0]
-        for piece in chain[1:]:
+        merged = pieces[0]
+        for piece in pieces[1:]:
             between = Block(merged.received_end, merged.known_end, piece.received - merged.received_end)
             if (
                 piece.known - merged.known_end == between.size
@@ -165,12 +146,11 @@ class _Search:
     def _same_words(self, region: _Region, word: int) -> Iterator[Block]:
         """Yield pieces that are the same in both texts: words that occur once in the known one, with what follows."""
         known, received = self._known_words, self._words
+        came, sent = region.sizes
         places: dict[bytes, int] = {}
         # Of long texts every fourth word will do.
-        stride = 1 if region.known_end - region.known <= _LONG_REGION else _STRIDE
-        self.steps += (region.known_end - region.known) // (4 * stride) + (
-            region.received_end - region.received
-        ) // 4
+        stride = 1 if sent <= _LONG_REGION else _STRIDE
+        self._steps += (came + sent // stride) // 4
         for place in range(region.known, region.known_end - word + 1, stride):
             text = known[place : place + word]
             places[text] = -1 if text in places else place
@@ -197,37 +177,11 @@ class _Search:
             same += size
         return same
 
-    def _best_chain(self, pieces: list[Block], region: _Region) -> list[Block]:
-        """Return the pieces, cut where they overlap, that make the cheapest way from end to end of the region."""
-        if len(pieces) > _MOST_PIECES:
-            pieces = sorted(sorted(pieces, key=lambda piece: piece.size)[-_MOST_PIECES:])
-        self.steps += len(pieces) * _PREDECESSORS
-        ways: list[tuple[float, int, Block]] = []
-        for piece in (*pieces, Block(region.received_end, region.known_end, 0)):
-            # Straight from the beginning of the region, or after one of the pieces before.
-            best = (_way_cost(piece.received - region.received, piece.known - region.known), -1, piece)
-            for number in range(max(0, len(ways) - _PREDECESSORS), len(ways)):
-                cost, _, before = ways[number]
-                overlap = max(before.received_end - piece.received, before.known_end - piece.known, 0)
-                if overlap >= max(piece.size, 1):
-                    continue
-                cut = Block(piece.received + overlap, piece.known + overlap, piece.size - overlap)
-                cost += _way_cost(cut.received - before.received_end, cut.known - before.known_end)
-                if cost < best[0]:
-                    best = (cost, number, cut)
-            ways.append(best)
-        chain: list[Block] = []
-        number = ways[-1][1]
-        while number >= 0:
-            _, number, piece = ways[number]
-            chain.append(piece)
-        return chain[::-1]
-
     def _bridge(self, region: _Region) -> _Match:
         """Return the best match of a region in which bytes were lost once and put in once at most."""
         came, sent = region.sizes
         size = min(came, sent)
-        self.steps += _A_BRIDGE + size // 4
+        self._steps += _A_BRIDGE + size // 4
         first = self._costs(Block(region.received, region.known, size))
         if came == sent:
             last = first[::-1]
@@ -240,16 +194,16 @@ class _Search:
         bridge = _Match(cost, _two_ends(region, head, size - head))
         if cost <= _FEW_FLIPS + gap_cost(came, sent):
             return bridge
-        self.steps += size // 4
+        self._steps += size // 4
         return min(bridge, _replaced(region, first, last), key=lambda each: each.cost)
 
     def _every_way(self, region: _Region, astray: int) -> _Match:
         """Return the best match of a short region."""
         _, sent = region.sizes
-        self.steps += steps(*region.sizes, astray)
+        self._steps += pairing.steps(*region.sizes, astray)
         text = self._received[region.received : region.received_end]
         rows = [costs(bytes([character]) * sent, self._template, region.known) for character in text]
-        cost, pairs = pair(rows, sent, astray)
+        cost, pairs = pairing.pair(rows, sent, astray)
         return _Match(cost, [Block(region.received + a, region.known + b, 1) for a, b in pairs])
 
     def _costs(self, block: Block) -> bytes:
@@ -275,31 +229,12 @@ def _replaced(region: _Region, first: bytes, last: bytes) -> _Match:
     return _Match(cost, _two_ends(region, head, tail))
 
 
-def _way_cost(came: int, sent: int) -> float:
-    """Return what lies between two pieces costs at least, if it is so many characters in the texts."""
-    between = min(came, sent)
-    few = min(between, _FEW)
-    return gap_cost(came, sent) + _CHANGED * few + _DAMAGED * (between - few)
-
-
 def _two_ends(region: _Region, head: int, tail: int) -> list[Block]:
     """Return the blocks of the first and the last characters of a region."""
     return [
         Block(region.received, region.known, head),
         Block(region.received_end - tail, region.known_end - tail, tail),
     ]
-
-
-def joined(blocks: Sequence[Block]) -> list[Block]:
-    """Join blocks between which nothing was lost or put in; leave out empty ones."""
-    joined: list[Block] = []
-    for block in blocks:
-        last = joined[-1] if joined else None
-        if last and block.size and (last.received_end, last.known_end) == block[:2]:
-            joined[-1] = last._replace(size=last.size + block.size)
-        elif block.size:
-            joined.append(block)
-    return joined
 
 
 def _number(data: bytes) -> int:

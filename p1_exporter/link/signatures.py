@@ -48,7 +48,7 @@ def troubled(e: Evidence) -> bool:
         or e.uart.parity > 0.2
         or e.uart.taken > 0.04
         or (e.load > 0.5 and e.characters.nul > 0.5)
-        or (not e.telegrams.accepted and e.bursts.main > 1)
+        or (not e.telegrams.accepted and (e.bursts.main > 1 or e.size > 500))
     )
 
 
@@ -60,8 +60,13 @@ def _nothing_understood(e: Evidence) -> bool:
     return not e.telegrams.accepted and e.bursts.main > 1
 
 
+def _cut_cleanly(e: Evidence) -> bool:
+    """Tell whether telegrams are cut at one place only: no more than one broken line in each."""
+    return e.bursts.main > 3 and (1 - e.lines.whole) * e.lines.number < 1.1 * e.bursts.main
+
+
 def _text_gone(e: Evidence) -> bool:
-    return _nothing_understood(e) and e.text.as_sent < 0.1 and e.lines.whole < 0.5
+    return not e.telegrams.accepted and e.text.as_sent < 0.1 and e.lines.whole < 0.5
 
 
 def _text_good(e: Evidence) -> bool:
@@ -77,8 +82,11 @@ def _clean(e: Evidence) -> bool:
 def _pure(e: Evidence) -> bool:
     """Tell whether all that arrives is as it was sent, whatever may be missing."""
     # Without a good telegram to compare with, values that change look like flipped bits.
-    flipped = e.harm.up + e.harm.down > e.harm.gaps or e.harm.foreign + e.harm.garbled > 0.2 * e.harm.lost
-    return _clean(e) and not (e.telegrams.accepted and flipped) and e.bursts.stray <= 2
+    flips = e.harm.up + e.harm.down + e.harm.garbled
+    flipped = flips > e.harm.gaps or e.harm.foreign + e.harm.garbled > 0.2 * e.harm.lost
+    # So many flipped bits would have made something of a character that is no text.
+    apparent = flips > 10 and e.characters.printable == 1
+    return _clean(e) and (not e.telegrams.accepted or apparent or not flipped) and e.bursts.stray <= 2
 
 
 def _remains(e: Evidence) -> bool:
@@ -93,7 +101,7 @@ def _excess(e: Evidence, distorted: float) -> float:
 
 def _few_marks(e: Evidence) -> bool:
     """Tell whether framing errors are rare enough for flipped bits to be what is wrong; a packet marks all it holds."""
-    return e.uart.framing < (0.6 if e.line.marks == "packet" else 0.15)
+    return e.uart.framing < (0.9 if e.line.marks == "packet" else 0.15)
 
 
 def _only_up(e: Evidence, least: int) -> bool:
@@ -117,7 +125,7 @@ def _late_starts(e: Evidence) -> bool:
     often = e.characters.high > 0.01 and e.characters.high_of_late_starts > 0.18
     mostly = e.characters.high > 0.002 and e.characters.high_of_late_starts > 0.4
     shifted = e.harm.shifted > max(2, (e.harm.up + e.harm.down) / 2)
-    return _failing(e) and (often or mostly or shifted) and e.uart.framing < 0.0005
+    return _failing(e) and (often or mostly or shifted) and e.uart.framing < 0.0005 and not _text_gone(e)
 
 
 def _more_than_the_last_bit(e: Evidence) -> bool:
@@ -222,10 +230,10 @@ _DISTORTED: Final = (
         "bursts of a few characters where a telegram has hundreds",
         lambda e: (
             _text_gone(e)
-            and e.line.baudrate < 20_000
+            and e.bursts.main > 1
             and e.bursts.size < 150
             and e.bursts.seconds < 0.6
-            and e.characters.nul < 0.5
+            and e.characters.nul < 0.1
         ),
     ),
     Signature(
@@ -258,10 +266,7 @@ _DISTORTED: Final = (
         "lost_characters",
         0.9,
         "characters begin one bit late, as in a software UART",
-        lambda e: (
-            e.text.start_late > 0.1
-            or (_failing(e) and e.characters.high > 0.002 and e.characters.high_of_late_starts > 0.4)
-        ),
+        lambda e: e.text.start_late > 0.1 or _late_starts(e),
     ),
     Signature(
         "clock",
@@ -279,10 +284,47 @@ _DISTORTED: Final = (
         "framing errors on nearly every character, and no breaks",
         lambda e: (
             _text_gone(e)
-            and e.uart.framing > 0.7
+            and e.uart.framing > (0.95 if e.line.marks == "packet" else 0.7)
             and e.characters.nul < 0.1
             and e.uart.breaks < 2 * e.bursts.main
-            and e.line.marks == "character"
+        ),
+    ),
+    Signature(
+        "clock",
+        0.8,
+        "every character has its last bit set, as if it were sampled in the stop bit",
+        lambda e: _text_gone(e) and e.line.mini_uart and e.characters.high > 0.985,
+    ),
+    Signature(
+        "clock",
+        0.8,
+        "the last bit of letters is wrong, as if it were sampled in the bit before",
+        lambda e: _failing(e) and e.characters.high > 0.005 and e.characters.high_of_letters > 0.9,
+    ),
+    Signature(
+        "lost_characters",
+        0.85,
+        "telegrams begin well and go wrong, and the UART saw no error: the bits are not what is wrong",
+        lambda e: (
+            _failing(e)
+            and e.text.as_sent < 0.6
+            and e.characters.printable < 0.8
+            and e.lines.whole < 0.9
+            and e.bursts.whole_beginnings > 0.6
+            and e.uart.tells_breaks
+            and not e.uart.framing
+            and not e.uart.breaks
+        ),
+    ),
+    Signature(
+        "lost_characters",
+        0.6,
+        "telegrams begin well and go wrong without a pattern",
+        lambda e: (
+            _text_gone(e)
+            and e.line.marks == "nothing"
+            and 0.2 < e.characters.high < 0.6
+            and e.bursts.whole_beginnings > 0.8
         ),
     ),
     Signature(
@@ -307,7 +349,29 @@ _DISTORTED: Final = (
         "hum",
         0.85,
         "breaks all the time, also between telegrams",
-        lambda e: e.bursts.idle < 0.4 and e.characters.nul > 0.1 and e.telegrams.intact < 0.5,
+        lambda e: (
+            e.bursts.idle < 0.4
+            and e.characters.nul > 0.1
+            and e.bursts.nul_everywhere > 0.95
+            and e.telegrams.intact < 0.5
+        ),
+    ),
+    Signature(
+        "hum",
+        0.85,
+        "many errors, all in step with the mains",
+        lambda e: _failing(e) and e.harm.mains > 0.95 and e.harm.up + e.harm.down > 20,
+    ),
+    Signature(
+        "intermittent",
+        0.85,
+        "breaks or NULs at any time, and pieces of telegrams missing",
+        lambda e: (
+            e.characters.nul > 0.01
+            and e.text.as_sent > 0.1
+            and e.bursts.idle < 0.7
+            and e.telegrams.intact < 0.95
+        ),
     ),
     Signature(
         "slow_rise",
@@ -331,11 +395,22 @@ _DISTORTED: Final = (
         "slow_fall",
         0.85,
         "text gone, the top bit set in most characters",
+        lambda e: (
+            _text_gone(e)
+            and e.characters.high > (0.88 if e.line.marks == "nothing" else 0.65)
+            and e.characters.nul < 0.05
+            and _few_marks(e)
+        ),
+    ),
+    Signature(
+        "slow_fall",
+        0.6,
+        "text gone, the top bit set in many characters",
         lambda e: _text_gone(e) and e.characters.high > 0.65 and e.characters.nul < 0.05 and _few_marks(e),
     ),
     Signature(
         "wrong_speed",
-        0.8,
+        0.7,
         "text gone without a pattern, and the rhythm of telegrams is right",
         lambda e: (
             _text_gone(e)
@@ -358,14 +433,21 @@ _PURE: Final = (
         "request_drop",
         0.85,
         "telegrams break off, and what arrives of them is perfect",
-        lambda e: _clean(e) and e.bursts.whole_beginnings > 0.8 and e.bursts.whole_endings < 0.7,
+        lambda e: (
+            _clean(e) and e.bursts.whole_beginnings > 0.8 and e.bursts.whole_endings < 0.7 and _cut_cleanly(e)
+        ),
     ),
     Signature(
         "request_drop",
         0.85,
         "telegrams begin late, and what arrives of them is perfect",
         lambda e: (
-            _failing(e) and e.bursts.whole_endings > 0.8 and e.bursts.whole_beginnings < 0.7 and _few_marks(e)
+            _failing(e)
+            and e.bursts.whole_endings > 0.8
+            and e.bursts.whole_beginnings < 0.7
+            and e.bursts.main > 3
+            and e.characters.nul < 0.01
+            and _few_marks(e)
         ),
     ),
     Signature(
@@ -401,12 +483,6 @@ _FLIPPED: Final = (
     Signature("slow_rise", 0.85, "ones that follow a zero arrive as zeros", lambda e: _ones_short(e, 10)),
     # Something between the telegrams, where a line that is only slow is still.
     Signature(
-        "hum",
-        0.85,
-        "errors in step with the mains",
-        lambda e: e.telegrams.failed > 1 and e.harm.mains > 0.7,
-    ),
-    Signature(
         "intermittent",
         0.85,
         "breaks or NULs at any time, and pieces of telegrams missing",
@@ -415,6 +491,12 @@ _FLIPPED: Final = (
             and (e.bursts.stray_nul > 0.4 or e.break_rate > 1)
             and e.telegrams.intact < 0.95
         ),
+    ),
+    Signature(
+        "hum",
+        0.85,
+        "errors in step with the mains",
+        lambda e: e.telegrams.failed > 1 and e.harm.mains > 0.7,
     ),
     Signature(
         "noise",

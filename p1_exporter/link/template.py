@@ -59,6 +59,7 @@ _FROM_NOTHING: Final = 4.0
 """Added where a value is not zero any more, which it was for some time."""
 _SEASON: Final = 9.0
 """Added where summer time becomes winter time, or the reverse."""
+_LOST_ZERO: Final = 1.6
 _IMPOSSIBLE: Final = 25.0
 """Added for a time that does not exist."""
 
@@ -237,9 +238,10 @@ def _time_cost(before: bytes, after: bytes) -> float:
         return 0.0
     if not _is_time(after):
         return _IMPOSSIBLE
-    # What is read every five minutes or every hour goes on in steps.
-    steps = (int(after) - int(before)) / 10 ** min(_trailing_zeros(before), _trailing_zeros(after))
-    return _BACKWARDS if steps < 0 else log(steps + 1) / 2
+    # What is read every hour or every five minutes goes on in such steps, and keeps its zeros at the end.
+    zeros, kept = _trailing_zeros(before), _trailing_zeros(after)
+    steps = (int(after) - int(before)) / 10 ** min(zeros, kept)
+    return _BACKWARDS if steps < 0 else log(steps + 1) + _LOST_ZERO * max(zeros - kept, 0)
 
 
 def _trailing_zeros(digits: bytes) -> int:

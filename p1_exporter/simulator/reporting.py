@@ -190,9 +190,9 @@ class Reporter:
         """Count the errors of a piece, and return the marks that it is given."""
         match self.driver.marks:
             case "character":
-                for _, error in errors:
-                    self._count(_COUNTED[error])
-                return [(place, _as_marked(error, data[place])) for place, error in errors]
+                for _, kind in errors:
+                    self._count(_COUNTED[kind])
+                return [(place, _as_marked(kind, data[place])) for place, kind in errors]
             case "packet":
                 return self._packet(data, errors)
             case "later":

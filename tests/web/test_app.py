@@ -10,8 +10,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from p1_exporter import __version__
-from p1_exporter.web.app import App, landing_page
+from p1_exporter.web.app import App, html, json, landing_page
 from p1_exporter.web.server import Request, Response
+from p1_exporter.web.status import STATUS_PATH
 
 if TYPE_CHECKING:
     import http.client
@@ -38,7 +39,10 @@ class Exporter:
             self.metrics,
             healthy=lambda: self.healthy,
             ready=lambda: self.ready,
-            landing=lambda: landing_page(telemetry_path),
+            documents={
+                "/": html(lambda: landing_page(telemetry_path)),
+                STATUS_PATH: json(lambda: b'{"meters": []}\n'),
+            },
         )
 
 
@@ -108,7 +112,7 @@ def test_the_page_names_the_program_and_its_version_and_links_to_the_rest() -> N
     page = response.body.decode()
     links = Links()
     links.feed(page)
-    assert links.found == ["/metrics", "/-/healthy", "/-/ready"]
+    assert links.found == ["/metrics", "/api/v1/status", "/-/healthy", "/-/ready"]
     assert "p1-exporter" in page
     assert __version__ in page
 

@@ -7,8 +7,8 @@
 #   initrd    Debian's packages, the exporter, a module that makes line errors, and an init
 # No maintainer script runs, as emulation would make that slow; hence no arm64 program runs here either.
 #
-# Needs nothing but a Debian 12 with the packages apt, cpio, device-tree-compiler, gcc-aarch64-linux-gnu, kmod,
-# make and python3 (which compiles the modules of the guest's, of the same version).
+# Needs Debian 12 with the packages cpio, device-tree-compiler, gcc-aarch64-linux-gnu, kmod, make and python3 (whose
+# version is that of the guest's Python, for which it compiles the modules). Needs no root.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 checkout=$(cd "$here/../../.." && pwd)

@@ -108,8 +108,10 @@ class Exporter:
     def paused(self) -> Iterator[None]:
         """Let it not run for a while, as on a computer that has no time for it."""
         self._pi.shell(f"kill -STOP {self._process}")
-        yield
-        self._pi.shell(f"kill -CONT {self._process}")
+        try:
+            yield
+        finally:
+            self._pi.shell(f"kill -CONT {self._process}")
 
     def stop(self) -> None:
         """End it by SIGTERM, which must end it well. May be called more than once."""

@@ -1,0 +1,208 @@
+"""How soon a fault is named, and forgotten once it is mended: ``python -m tests.benchmarks.verdict [FAULT ...]``.
+
+A wire is healthy, then something is wrong with it, then it is healthy again; times are those of the injected clock,
+from the first telegram that is affected, and from the repair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from p1_exporter.link.counters import Counters
+from p1_exporter.link.line import Line
+from p1_exporter.link.port import GATHER_SECONDS, Chunk
+from p1_exporter.simulator.faults import FAULTS
+from p1_exporter.simulator.models import MODELS
+from p1_exporter.simulator.recording import NOON
+from p1_exporter.simulator.wire import Wire
+from tests.benchmarks.table import show_table
+from tests.system.watched import Watched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from p1_exporter.simulator.wire import Read
+    from tests.system.watched import Change
+
+MODELS_MEASURED: Final = ("dsmr5", "dsmr4", "dsmr2")
+DRIVERS: Final = ("amba-pl011", "ftdi_sio", "bcm2835aux", "tcp")
+SEVERITIES: Final = (0.6, 0.9)
+_FREQUENT: Final = 1
+_NOT_ON_THE_WIRE: Final = ("disconnected",)
+HARMLESS: Final = frozenset({("checksum", "polynomial", "dsmr2"), ("wrong_format", "", "dsmr2")})
+"""Faults that such a meter does not mind."""
+_LOST: Final = frozenset({"overrun", "second_reader", "lost_characters"})
+ALIKE: Final = {
+    ("overrun", "tcp"): _LOST,
+    ("second_reader", "tcp"): _LOST,
+    ("lost_characters", "tcp"): _LOST,
+    ("second_reader", "bcm2835aux"): _LOST,
+    ("stuck_low", "tcp"): frozenset({"silent"}),
+}
+"""What looks the same behind such a driver."""
+
+
+class Case(NamedTuple):
+    """A wire that fails and is mended; from the very start, if it has no `healthy` seconds."""
+
+    fault: str
+    kind: str
+    severity: float
+    model: str
+    driver: str
+    healthy: bool = True
+    seed: int = 1
+
+    @property
+    def bar(self) -> float:
+        """Seconds in which the fault must be named, or forgotten."""
+        return 20.0 if MODELS[self.model].interval == _FREQUENT else 60.0
+
+    @property
+    def right(self) -> frozenset[str]:
+        """The names that are right."""
+        return ALIKE.get((self.fault, self.driver), frozenset()) | {self.fault}
+
+
+class Times(NamedTuple):
+    """What was measured, in seconds; None for never."""
+
+    case: Case
+    named: float | None
+    """From the first telegram that was affected until the right name was there."""
+    cleared: float | None
+    """From the repair until nothing was named any more."""
+    wrong: tuple[tuple[float, str], ...]
+    """Other names, and when they came, counted like `named`."""
+    changes: tuple[Change, ...]
+    onset: float
+    repair: float
+
+    @property
+    def held(self) -> bool:
+        """Whether the bars hold."""
+        bar = self.case.bar
+        return (
+            self.named is not None and self.cleared is not None and self.named <= bar and self.cleared <= bar
+        )
+
+
+def measure(case: Case) -> Times:
+    """Let the fault of a case come and go."""
+    model = MODELS[case.model]
+    bar = case.bar
+    begin = (30.0 if model.interval == _FREQUENT else 60.0) if case.healthy else 0.0
+    repair = begin + 2 * bar
+    end = repair + 2 * bar
+    watched = Watched(Line(case.driver, model.baudrate))
+    for time, read, counters in _joined(case, (0.0, begin, repair, end)):
+        if read is not None:
+            watched.received(Chunk(read.time, read.data, read.marks), counters)
+        elif counters is not None:
+            watched.counted(time, counters)
+    watched.until(end)
+    onset = _first_affected(watched.accepted, begin, repair, model.interval)
+    changes = watched.changes
+    named = next((c.time for c in changes if c.time > begin and set(c.names) & case.right), None)
+    if named is not None and named > repair:
+        named = None
+    cleared = None
+    if not watched.names:
+        cleared = max(0.0, changes[-1].time - repair) if changes else 0.0
+    wrong = tuple((c.time - onset, name) for c in changes for name in c.names if name not in case.right)
+    return Times(
+        case, None if named is None else named - onset, cleared, wrong, tuple(changes), onset, repair
+    )
+
+
+def _first_affected(accepted: list[float], begin: float, end: float, interval: float) -> float:
+    """Return when the first telegram began that was not accepted; the beginning where all were."""
+    expected = [begin + 0.5 + number * interval for number in range(int((end - begin) / interval))]
+    missing = (
+        time for time in expected if not any(abs(began - time) < interval / 2 for began in accepted)
+    )
+    return next(missing, begin + 0.5)
+
+
+def _joined(
+    case: Case, bounds: tuple[float, float, float, float]
+) -> Iterator[tuple[float, Read | None, Counters | None]]:
+    """Yield when something happens on three wires, one after the other: what is read, and what the driver counted."""
+    before = Counters()
+    for fault, begin, end in zip((None, case.fault, None), bounds, bounds[1:], strict=False):
+        wire = Wire(
+            MODELS[case.model],
+            case.seed,
+            NOON - 0.5 + begin,
+            begin,
+            fault=fault,
+            severity=case.severity,
+            kind=case.kind,
+            driver=case.driver,
+        )
+        counters = before
+        while (due := wire.due) < end:
+            read = wire.take(due + GATHER_SECONDS)
+            if wire.counts is not None:
+                counters = _sum(before, wire.counts)
+            yield due, read, None if wire.counts is None else counters
+        before = counters
+
+
+def _sum(one: Iterable[int | None], other: Iterable[int | None]) -> Counters:
+    return Counters(*(None if b is None else (a or 0) + b for a, b in zip(one, other, strict=True)))
+
+
+def cases(faults: Iterable[str] = ()) -> list[Case]:
+    """Return all cases, or those of some faults."""
+    return [
+        Case(fault, kind, severity, model, driver, healthy)
+        for fault in (faults or FAULTS)
+        if fault not in _NOT_ON_THE_WIRE
+        for model, kind, driver, severity, healthy in product(
+            MODELS_MEASURED, FAULTS[fault].kinds, DRIVERS, SEVERITIES, (True, False)
+        )
+        if (fault, kind, model) not in HARMLESS
+    ]
+
+
+def main() -> int:
+    """Print all times."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("faults", nargs="*")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--missed", action="store_true", help="only those that miss a bar, with the evidence")
+    flags = parser.parse_args()
+    with ProcessPoolExecutor(2) as pool:
+        chosen = [case._replace(seed=flags.seed) for case in cases(flags.faults)]
+        times = list(pool.map(measure, chosen, chunksize=4))
+    shown = [each for each in times if not (flags.missed and each.held)]
+    show_table("Seconds to the verdict", _HEADER, [_row(each) for each in shown])
+    return 0
+
+
+_HEADER: Final = ("", "named", "cleared", "bar", "other names")
+
+
+def _row(times: Times) -> tuple[str, ...]:
+    case = times.case
+    title = f"{case.fault} {case.kind} {case.severity} {case.model} {case.driver}"
+    return (
+        f"{title}{'' if case.healthy else ' from the start'}",
+        _seconds(times.named),
+        _seconds(times.cleared),
+        f"{case.bar:.0f}{'' if times.held else ' MISSED'}",
+        ", ".join(f"{name} ({time:.0f})" for time, name in times.wrong),
+    )
+
+
+def _seconds(time: float | None) -> str:
+    return "never" if time is None else f"{time:.0f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""A link watched as the thread of a meter watches it, by an injected clock: nothing here waits."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from p1_exporter.link.counters import Counters
+from p1_exporter.link.line import Line
+from p1_exporter.link.port import GATHER_SECONDS, Chunk
+from p1_exporter.link.reception import Accepted, Reception, Refused, Understanding
+from p1_exporter.link.watch import LinkWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from p1_exporter.link.diagnosis import Diagnosis
+    from p1_exporter.link.evidence import Evidence
+    from p1_exporter.link.reception import Judged
+
+TICK: Final = 1.0
+"""Seconds that the thread waits for bytes, and after which it asks for counters."""
+
+
+class Change(NamedTuple):
+    """From when on which faults are named."""
+
+    time: float
+    faults: tuple[Diagnosis, ...]
+    evidence: Evidence | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names, likeliest first."""
+        return tuple(diagnosis.fault for diagnosis in self.faults)
+
+
+class Watched:
+    """Reception and watch of one link, called in the order in which the thread of a meter calls them.
+
+    Args of the constructor: `line`, what is known of it; `now`, the time at which its port is opened.
+    """
+
+    def __init__(self, line: Line, now: float = 0.0, understanding: Understanding | None = None) -> None:
+        self.watch = LinkWatch(now)
+        self.watch.opened(now, line)
+        self.reception = Reception(understanding or Understanding())
+        self.accepted: list[float] = []
+        """When those began that were accepted."""
+        self.refused: list[tuple[float, str]] = []
+        """When those began that were rejected, and why."""
+        self.changes: list[Change] = []
+        self.looks = 0
+        self._now = now
+        self._counters: Counters | None = None
+        self._last_count = -math.inf
+
+    def counted(self, time: float, counters: Counters) -> None:
+        """The driver would say so from then on, if it were asked."""
+        self.until(time)
+        self._counters = counters
+
+    def received(self, chunk: Chunk, counters: Counters | None = None) -> None:
+        """A read gave something, after all those that gave nothing; by then, the driver had counted so much."""
+        self.until(chunk.time)
+        self._counters = counters or self._counters
+        self._take(self.reception.passed(chunk.time))
+        self.watch.received(chunk)
+        self._take(self.reception.received(chunk.data, chunk.time))
+        self._turn(chunk.time + GATHER_SECONDS)
+
+    def until(self, time: float) -> None:
+        """Wait for bytes in vain until then."""
+        while time - self._now > TICK:
+            self._turn(self._now + TICK)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The faults that are named now, likeliest first."""
+        return self.changes[-1].names if self.changes else ()
+
+    def _turn(self, now: float) -> None:
+        """Do what the thread does after each read."""
+        self._now = max(now, self._now)
+        self._take(self.reception.passed(self._now))
+        if self._counters is not None and self._now - self._last_count >= TICK:
+            self.watch.counted(self._now, self._counters)
+            self._last_count = self._now
+        self.watch.look(self._now)
+        self.looks += 1
+        seen = self.watch.snapshot()
+        change = Change(self._now, seen.faults, seen.evidence)
+        if change.names != self.names:
+            self.changes.append(change)
+
+    def _take(self, judged: Iterable[Judged]) -> None:
+        for each in judged:
+            self.watch.judged(each)
+            if isinstance(each, Accepted):
+                self.accepted.append(each.began)
+            elif isinstance(each, Refused):
+                self.refused.append((each.began, each.reason))
