@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test lint bench docs clean
+.PHONY: run test lint bench bench-diagnosis docs clean
 
 # The exporter on a simulated meter. Says where to look; ends with Ctrl-C.
 run: $(VENV)/run.stamp
@@ -22,9 +22,14 @@ lint: $(VENV)/dev.stamp
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m tests.benchmarks
 
+# How often the diagnosis of a simulated line is right. Ends with 1 where a bar is missed.
+bench-diagnosis: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.benchmarks.diagnosis
+
 # Pages that are generated from tables in the code.
 docs: $(VENV)/dev.stamp
 	$(BIN)/python -m p1_exporter.exposition.page > docs/metrics.md
+	$(BIN)/python -m p1_exporter.doctor.page > docs/troubleshooting.md
 
 $(VENV)/run.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -97,7 +97,10 @@ def _add_doctor_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("doctor")
     group.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
     group.add_argument(
-        "--seconds", type=_seconds, default=30.0, metavar="N", help="how long to listen (default: 30)"
+        "--seconds",
+        type=_seconds,
+        metavar="N",
+        help="how long to listen (default: as long as it takes to tell)",
     )
     group.add_argument("--record", type=Path, metavar="FILE", help="keep what is heard, for a bug report")
     group.add_argument(

@@ -21,7 +21,7 @@ from p1_exporter.web.app import App, html, json, landing_page
 from p1_exporter.web.listen import bind, systemd_sockets
 from p1_exporter.web.server import Server
 from p1_exporter.web.settings import WebSettings
-from p1_exporter.web.status import STATUS_PATH, status
+from p1_exporter.web.status import STATUS_PATH, meters, status
 
 if TYPE_CHECKING:
     import argparse
@@ -99,7 +99,9 @@ class _Program:
             healthy=lambda: all(meter.healthy() for meter in self._meters.values()),
             ready=self._ready,
             documents={
-                "/": html(lambda: landing_page(config.telemetry_path)),
+                "/": html(
+                    lambda: landing_page(config.telemetry_path, meters(self._snapshots(), time.monotonic()))
+                ),
                 STATUS_PATH: json(lambda: status(self._snapshots(), time.monotonic())),
             },
         )

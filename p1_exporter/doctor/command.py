@@ -40,7 +40,7 @@ class Request:
         understanding: what it takes to understand the meter.
         circuit: what stands between meter and computer; None for what is usual with the driver.
         addresses: HOST:PORT on which the exporter may be asked.
-        seconds: how long to listen.
+        seconds: how long to listen; None for as long as it takes to tell.
         as_json: whether to print one JSON object in place of a text.
         record: file to write a capture to.
         replay: capture to look at in place of a port.
@@ -51,7 +51,7 @@ class Request:
     understanding: Understanding
     circuit: Circuit | None
     addresses: Sequence[str]
-    seconds: float
+    seconds: float | None
     as_json: bool
     record: Path | None
     replay: Path | None
@@ -85,9 +85,10 @@ def _of_capture(request: Request, path: Path) -> Report:
 
 
 def _of_port(request: Request, shown: Screen) -> Report:
-    shown.heading("The computer")
     computer = examine(Computer(), request.port)
-    shown.findings(computer)
+    if computer:
+        shown.heading("The computer")
+        shown.findings(computer)
     if request.port is None:
         return report([disconnected("there is no serial port")], None, request.circuit or "cable", computer)
     shown.heading("The line")

@@ -29,13 +29,14 @@ _CUT_GROUP_END: Final = re.compile(_GROUP_END.pattern + rb"|/[A-Za-z]{3}[0-9]")
 _HEADER: Final = re.compile(rb"/[A-Za-z]{3}[^\r\n\0()]([^\r\n\0()]{1,80})")
 # Models and versions have up to four digits (M550T-1011), serial numbers have more.
 _HEADER_NUMBER: Final = re.compile(rb"[0-9]{5,}")
-_LONG_NUMBER: Final = re.compile(rb"[0-9A-Fa-f]{14,}")
-"""In no value of a meter: time stamps have 12 digits, and numbers a point."""
+LONG_NUMBER: Final = re.compile(rb"[0-9A-Fa-f]{8,}")
+# In no value of a meter: time stamps have 12 digits, and numbers a point.
+_LONGER_NUMBER: Final = re.compile(rb"[0-9A-Fa-f]{14,}")
 _TIME: Final = re.compile(
     rb"[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])(?:[01][0-9]|2[0-3])(?:[0-5][0-9]){2}"
 )
 # In damaged text: as part of an identity, unlike a number with unit or fraction, or a time stamp.
-STRAY_NUMBER: Final = re.compile(rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8,}+(?![*.]|[SWsw]\))")
+_STRAY_NUMBER: Final = re.compile(LONG_NUMBER.pattern + rb"+(?![*.]|[SWsw]\))")
 # The end of a header that cannot be read.
 _HEADER_END: Final = re.compile(rb"[0-9]{5,}(?=[^()\r\n]{0,3}\r\n\r\n)")
 
@@ -103,7 +104,7 @@ def is_personal(code: bytes, content: bytes) -> bool:
     if kinds & _PERSONAL or ":96.13." in name:
         return True
     # What operators put into the version, and codes that nobody knows.
-    return kinds <= {Kind.VERSION} and _LONG_NUMBER.search(content) is not None
+    return kinds <= {Kind.VERSION} and _LONGER_NUMBER.search(content) is not None
 
 
 def header_places(text: bytes, start: int, stop: int) -> Iterator[Place]:
@@ -121,7 +122,7 @@ def first_header_places(text: bytes, start: int) -> Iterator[Place]:
 
 def stray_numbers(text: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
     """Return where in damaged `text` there are digits as identities have them, of which nothing tells what they are."""
-    for pattern in STRAY_NUMBER, _HEADER_END:
+    for pattern in _STRAY_NUMBER, _HEADER_END:
         for number in pattern.finditer(text, start, stop):
             before = text[max(start, number.start() - _BEFORE) : number.start()]
             known = _KNOWN_START.search(before)

@@ -25,6 +25,10 @@ KEPT_BYTES: Final = 16 * 1024 * 1024
 """What is looked at in the end: more than the line carries in twenty minutes."""
 
 _TICK: Final = 0.2
+# Long enough for a meter that sends every second, and for one that sends every ten.
+_SHORT: Final = 25.0
+_LONG: Final = 65.0
+_FEW_TELEGRAMS: Final = 5
 _COUNT_EVERY: Final = 1.0
 # However often the speed is changed in between, the look comes to its end.
 _MOST_ROUNDS: Final = 3
@@ -71,14 +75,14 @@ class LineExamination:
 
     Attributes:
         settings: the port.
-        seconds: how long to listen.
+        seconds: how long to listen; None for as long as it takes to tell.
         show: is told how far it has come, a few times a second.
         understanding: what it takes to understand the meter.
         recorder: keeps what is heard in the main part.
     """
 
     settings: PortSettings
-    seconds: float
+    seconds: float | None
     show: Callable[[Progress], None]
     understanding: Understanding = field(default_factory=Understanding)
     recorder: Recorder | None = None
@@ -106,7 +110,7 @@ class LineExamination:
             if self.recorder:
                 header = CaptureHeader(port.driver, port.baudrate, request_line=port.request_line)
                 self.recorder.begin(header, time.monotonic())
-            for event in self._events(port, listener, f"Listening at {before} baud", self.seconds):
+            for event in self._events(port, listener, f"Listening at {before} baud", self._long_enough):
                 if self.recorder:
                     self.recorder.write(event)
                 if search and isinstance(event, Chunk) and _other_rate(search, listener, event):
@@ -116,13 +120,21 @@ class LineExamination:
             self._tried.append(f"At {before} baud nothing was understood, so {search.rate} baud was tried.")
         return listener.finish(time.monotonic())
 
+    def _long_enough(self, listener: Listener) -> float:
+        """Return for how many seconds to listen, by what was heard so far."""
+        if self.seconds is not None:
+            return self.seconds
+        heard = listener.watch.history
+        seldom = heard.read > 0 and len(heard.outcomes) < _FEW_TELEGRAMS
+        return _LONG if seldom else _SHORT
+
     def _events(
-        self, port: Port, listener: Listener, what: str, seconds: float
+        self, port: Port, listener: Listener, what: str, seconds: Callable[[Listener], float]
     ) -> Iterator[Chunk | CounterReading]:
         """Listen for so long, and give what is heard, and what is counted once a second."""
-        until = time.monotonic() + seconds
+        began = time.monotonic()
         next_count = 0.0
-        while (now := time.monotonic()) < until:
+        while (now := time.monotonic()) < (until := began + seconds(listener)):
             if now >= next_count and (counters := port.counters()):
                 next_count = now + _COUNT_EVERY
                 listener.counted(now, counters)
@@ -150,7 +162,7 @@ class LineExamination:
         self._tried.append(_what_the_request_line_does(port.request_line, before.size, sent_on, sent))
 
     def _bytes_heard(self, port: Port, what: str, seconds: float) -> int:
-        events = self._events(port, self._listener(port), what, seconds)
+        events = self._events(port, self._listener(port), what, lambda _: seconds)
         return sum(len(event.data) for event in events if isinstance(event, Chunk))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from p1_exporter.doctor.identities import (
     CODE,
-    STRAY_NUMBER,
+    LONG_NUMBER,
     References,
     first_header_places,
     header_places,
@@ -163,15 +163,16 @@ class Redaction:
             ]
             self._replace_all(spans)
 
-    def _values(self) -> set[bytes]:
+    def _values(self) -> bytes:
         """Return the numbers in intact telegrams that are no identities."""
         text = self._texts[self._wire]
-        return {
+        values = {
             number[0]
             for block, _ in self._intact
-            for number in STRAY_NUMBER.finditer(text, block.start, block.stop)
+            for number in LONG_NUMBER.finditer(text, block.start, block.stop)
             if not self._taken[number.start()]
         }
+        return b" ".join(values)
 
     def _by_place(self) -> None:
         """Replace what comes where an intact telegram has identities."""

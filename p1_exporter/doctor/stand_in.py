@@ -50,9 +50,9 @@ DAMAGED_ZEROS: Final = tuple(
 # What gives a telegram its shape, and what an idle or broken line makes; there is nothing in them to hide.
 _KEPT: Final = b"\0\r\n!()/\x7f"
 
-# In a message, what the framer takes for the start of a telegram, or looks at after what may be its end.
+# In a message, what the framer takes for the start of a telegram, or looks at to see whether it ends.
 _START: Final = re.compile(rb"/[A-Za-z]{3}")
-_ENDING: Final = re.compile(rb"![^\r\n\0]{0,5}")
+_ENDING: Final = re.compile(rb"![^\r\n\0]{0,4}(?=[\r\n\0])")
 _LETTER: Final = ord("A")
 _NO_HEX_DIGIT: Final = ord("X")
 _HEX_DIGITS: Final = b"0123456789ABCDEFabcdef"
@@ -91,11 +91,12 @@ def stand_in(data: bytes, sent: Sequence[int | None], shape: bytes, wire: Wire) 
     change = bytearray()
     for arrived, character, undamaged, known in zip(data, text, shape, sent, strict=True):
         is_late = wire is Wire.EIGHT and arrived in _LATE_DIGITS
-        if known is None or known == character or undamaged not in (_ZERO, character):
+        is_kept = character in _KEPT
+        if known is None or known == character or (undamaged != _ZERO and not is_kept):
             is_late = is_late and undamaged == _ZERO
             changed.append(_LATE_ZERO if is_late else put(wire, arrived, undamaged))
             change.append(character ^ (_LATE_ZERO & 0x7F if is_late else undamaged))
-        elif undamaged == character:
+        elif is_kept:
             changed.append(arrived)
             change.append(known ^ _ZERO)
         else:

@@ -261,12 +261,12 @@ class Expected:
         for first, last in self._identities:
             begin = max(start, start + first - max(lost, 0) - _SLACK)
             end = min(stop, start + last + max(-lost, 0) + _SLACK)
-            if begin < end and not any(taken[begin:end]):
-                yield from self._unknown(text, begin, end)
+            if begin < end:
+                yield from self._unknown(text, taken, begin, end)
 
-    def _unknown(self, text: bytes, start: int, stop: int) -> Iterator[Span]:
-        """Return the stretches in which nothing is as in the good telegram."""
-        known = bytearray(stop - start)
+    def _unknown(self, text: bytes, taken: bytes | bytearray, start: int, stop: int) -> Iterator[Span]:
+        """Return the stretches in which nothing is as in the good telegram, nor taken."""
+        known = bytearray(taken[start:stop])
         for place in range(start, stop - _KNOWN + 1):
             if text[place : place + _KNOWN] in self._known:
                 known[place - start : place - start + _KNOWN] = b"\1" * _KNOWN

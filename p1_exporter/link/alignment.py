@@ -21,6 +21,8 @@ _ALIKE: Final = 0.5
 """Share of the characters which never change that are right or have one bit flipped; of random ones few are."""
 _SHARE: Final = 0.2
 """Share of such characters in all that was received."""
+_SHORTEST: Final = 64
+"""Bytes of a known text of which several may arrive as one."""
 _LONGEST_LINE: Final = 1024
 _LF: Final = ord("\n")
 
@@ -87,7 +89,7 @@ def align(received: bytes, template: Template, effort: float = 1.0, work: int = 
     at = Block(0, 0, 0)
     for block in (*first.blocks, Block(len(received), size, 0)):
         run = received[at.received_end : block.received]
-        if 2 * len(run) > size and len(run) + size <= work:
+        if 2 * len(run) > size >= _SHORTEST and len(run) + size <= work:
             work -= len(run) + size
             rotated = template.rotated(at.known_end)
             more = align(run, rotated, effort / 2, work)

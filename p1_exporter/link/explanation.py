@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from p1_exporter.link.template import Field, Template
 
 _DIGITS: Final = b"0123456789"
-_MOST_DIFFERING: Final = 400
+_MOST_DIFFERING: Final = 250
 """Characters in fields that are weighed; beyond that, what arrived is taken for new values."""
 _NO_FLIPS: Final = 4.0
 """Added to the cost of a flip, where what is lost or foreign explains it all, and no flip is sure."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from p1_exporter.simulator import disturbance
 from p1_exporter.simulator.circuit import MARK_MARGIN, Node, pull_up_for, rise_tau_for, rx_node, wire_node
 from p1_exporter.simulator.disturbance import Schedule
+from p1_exporter.simulator.models import BITS_A_CHARACTER
 from p1_exporter.simulator.reporting import Losses
 
 if TYPE_CHECKING:
@@ -193,7 +194,8 @@ def _noise(setting: Setting, severity: float) -> Conditions:
         case "ground":
             windows = disturbance.ground_noise(setting.rng, setting.begin, rate, setting.bit)
         case "field":
-            windows = disturbance.field_noise(setting.rng, setting.begin, rate, setting.bit)
+            # Half of the bits are ones already.
+            windows = disturbance.field_noise(setting.rng, setting.begin, 2 * rate, setting.bit)
         case _:
             samples = setting.telegram / setting.bit
             beyond = 20 * severity**3.5 / (samples / 4)
@@ -224,9 +226,10 @@ def _overrun(setting: Setting, severity: float) -> Conditions:
 def _lost_characters(setting: Setting, severity: float) -> Conditions:
     if setting.kind == "software":
         return Conditions(late=(severity**5, 0.6))
-    pieces = max(1.0, setting.telegram / setting.driver.latency)
-    share = 1 - math.exp(-_hits(severity) / pieces)
-    return Conditions(losses=Losses(dropped=lambda _: setting.rng.random() < share))
+    a_character = _hits(severity) * BITS_A_CHARACTER * setting.bit / setting.telegram
+    return Conditions(
+        losses=Losses(dropped=lambda size: setting.rng.random() < -math.expm1(-a_character * size))
+    )
 
 
 def _second_reader(setting: Setting, severity: float) -> Conditions:

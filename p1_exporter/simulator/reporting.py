@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from p1_exporter.simulator.uart import MiniUart, Uart, Uart16550
+from p1_exporter.simulator.uart import MiniUart, MiniUart7, Uart, Uart16550
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -65,6 +65,8 @@ class Driver:
 
     name: str
     receiver: type[Receiver] = Uart
+    receiver_7e1: type[Receiver] | None = None
+    """Another one when it is set to 7E1; otherwise that is eight bits of which one is checked and stripped."""
     size: int = 32
     """Characters after which a piece is passed on."""
     latency: float = 0.005
@@ -80,7 +82,7 @@ class Driver:
 
 _DRIVERS: Final = (
     Driver("amba-pl011", size=8, idle_bits=32, counts=_ALL, marks="character"),
-    Driver("bcm2835aux", MiniUart, size=1, counts=frozenset(("rx", "overrun"))),
+    Driver("bcm2835aux", MiniUart, MiniUart7, size=1, counts=frozenset(("rx", "overrun"))),
     Driver("8250", Uart16550, size=8, idle_bits=40, counts=_ALL, marks="character"),
     Driver("ftdi_sio", size=62, latency=0.016, counts=_ALL, marks="packet"),
     Driver("cp210x", size=64, counts=_ALL - {"rx", "buffer_overrun"}, marks="character"),
@@ -101,13 +103,13 @@ class Losses:
         full: when the UART's FIFO, or the kernel's buffer, takes nothing.
         in_kernel: whether it is the kernel's buffer.
         taken: whether another program gets the piece that arrives at a time.
-        dropped: whether a piece is dropped before the driver sees it.
+        dropped: whether a piece of so many characters is dropped before the driver sees it.
     """
 
     full: Schedule | None = None
     in_kernel: bool = False
     taken: Callable[[float], bool] | None = None
-    dropped: Callable[[float], bool] | None = None
+    dropped: Callable[[int], bool] | None = None
 
 
 class Reporter:
@@ -178,7 +180,7 @@ class Reporter:
         data, errors = bytearray(self._pending), self._errors
         self._pending.clear()
         self._errors = []
-        if self._losses.dropped is not None and self._losses.dropped(time):
+        if self._losses.dropped is not None and self._losses.dropped(len(data)):
             return
         self._count("rx", len(data))
         marks = self._marked(data, errors)
@@ -200,9 +202,8 @@ class Reporter:
                 if error is None:
                     return []
                 if error == "break":
-                    data[:] = bytes(
-                        len(data)
-                    )  # the line discipline puts a break in the place of each character
+                    # The line discipline puts a break in the place of each character.
+                    data[:] = bytes(len(data))
                 return [(place, _as_marked(error, byte)) for place, byte in enumerate(data)]
             case _:
                 if self.driver.nul_for_parity:

@@ -92,6 +92,8 @@ class Receiver:
     """
 
     ticks_a_bit: ClassVar = 16
+    data_bits: ClassVar = 8
+    """Bits sampled, a parity bit included."""
     bits_after_data: ClassVar = 1.0
     """From the last sample of data to that of the stop bit, or to the search for the next start bit."""
 
@@ -106,7 +108,7 @@ class Receiver:
         self.baudrate = baudrate
         self._bit = 1 / baudrate
         self._tick = self._bit / self.ticks_a_bit
-        self._duration = (8.5 + self.bits_after_data) * self._bit
+        self._duration = (self.data_bits + 0.5 + self.bits_after_data) * self._bit
         """From a start edge to the end of a character, in seconds."""
 
     @property
@@ -121,10 +123,10 @@ class Receiver:
         while (began := self._begin(until)) is not None:
             time = began
             value = 0
-            for weight in (1, 2, 4, 8, 16, 32, 64, 128):
+            for bit in range(self.data_bits):
                 time += self._bit
                 if line.is_high(time):
-                    value |= weight
+                    value |= 1 << bit
             self._end(time, value, characters)
         line.extend([])
         return characters
@@ -182,6 +184,12 @@ class MiniUart(Receiver):
             self._start = time
 
 
+class MiniUart7(MiniUart):
+    """The same set to 7E1: it knows no parity either, and takes the eighth bit for the stop bit, or a start bit."""
+
+    data_bits = 7
+
+
 class SoftwareUart(Receiver):
     """A microcontroller that times bits in an interrupt routine, and passes them on over a perfect line.
 
@@ -192,7 +200,7 @@ class SoftwareUart(Receiver):
 
     _PROMPT: ClassVar = 0.1
     """Bits that it takes to get to the routine when nothing holds it up, at most."""
-    _END: ClassVar = 0.4
+    _END: ClassVar = 0.75
     """Bits from the last sample to the end of the routine."""
 
     def __init__(self, baudrate: float, late: float, latency: float, rng: random.Random) -> None:

@@ -150,6 +150,8 @@ class Wire:
         self._rate = rate
         if conditions.late is not None:
             return SoftwareUart(rate, *conditions.late, self._rng)
+        if conditions.even_parity and self._driver.receiver_7e1 is not None:
+            return self._driver.receiver_7e1(rate)
         return self._driver.receiver(rate)
 
     def _wander(self) -> None:
@@ -191,6 +193,7 @@ class Wire:
             and conditions.rx is None
             and not conditions.inverted
             and conditions.late is None
+            and not (conditions.even_parity and self._driver.receiver_7e1 is not None)
             and self._exact
             and (self._disturbance is None or self._disturbance.at_rest)
             and self._wire.at_rest

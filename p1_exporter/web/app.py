@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from html import escape
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from p1_exporter import __version__
 from p1_exporter.exposition.negotiation import encode, negotiate
@@ -13,7 +13,7 @@ from p1_exporter.web.message import Request, Response, text
 from p1_exporter.web.status import STATUS_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -84,8 +84,11 @@ def _document(document: Document, _: Request) -> Response:
     return Response(HTTPStatus.OK, document.render(), document.content_type, _DOCUMENT_HEADERS)
 
 
-def landing_page(telemetry_path: str) -> bytes:
-    """Return a page that says what this is and where its parts are."""
+def landing_page(telemetry_path: str, meters: Sequence[Mapping[str, Any]] = ()) -> bytes:
+    """Return a page that says what this is, where its parts are, and how the links of the meters are.
+
+    `meters` are as in the status for scripts (`web.status`).
+    """
     links = (
         (telemetry_path, "Metrics"),
         (STATUS_PATH, "Status"),
@@ -99,12 +102,27 @@ def landing_page(telemetry_path: str) -> bytes:
 <body>
 <h1>p1-exporter</h1>
 <p>Version {escape(__version__)}. Prometheus exporter for the P1 port of smart meters.</p>
-<ul>
+{"".join(map(_meter, meters))}<ul>
 {items}
 </ul>
 </body>
 </html>
 """.encode()
+
+
+def _meter(meter: Mapping[str, Any]) -> str:
+    title = (
+        f"<h2>Meter {escape(meter['name'])}: {escape(meter['state'])}</h2>\n<p>{escape(meter['port'])}</p>\n"
+    )
+    return title + "".join(map(_fault, meter["faults"]))
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    steps = "".join(f"<li>{escape(step)}</li>\n" for step in fault["advice"])
+    return (
+        f"<h3>{escape(fault['meaning'])}</h3>\n"
+        f"<p>Seen: {escape(fault['seen'])}. Suspected part: {escape(fault['part'])}.</p>\n<ol>\n{steps}</ol>\n"
+    )
 
 
 def _state(*, good: bool, yes: str, no: str) -> Response:

@@ -22,8 +22,12 @@ def status(snapshots: Iterable[MeterSnapshot], now: float) -> bytes:
 
     Ages are in seconds. Nothing of what a meter sends is in it.
     """
-    meters = [_meter(snapshot, now) for snapshot in snapshots]
-    return json.dumps({"version": __version__, "meters": meters}, indent=2).encode() + b"\n"
+    return json.dumps({"version": __version__, "meters": meters(snapshots, now)}, indent=2).encode() + b"\n"
+
+
+def meters(snapshots: Iterable[MeterSnapshot], now: float) -> list[dict[str, Any]]:
+    """Return the status of each meter at the time `now`, as in the JSON."""
+    return [_meter(snapshot, now) for snapshot in snapshots]
 
 
 def _meter(snapshot: MeterSnapshot, now: float) -> dict[str, Any]:
