@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from p1_exporter.telegram.crc import Checksum
 
 _ENDING: Final = re.compile(rb"!([0-9A-Fa-f]{1,4})[\r\n\0]*\Z")
-_DAMAGED_ENDING: Final = re.compile(rb"!([^\r\n\0!/()]{1,4})(?=([\r\n\0])|\Z)")
+# Also a line that has the length of one, and digits: its mark may be damaged or lost.
+_DAMAGED_ENDING: Final = re.compile(
+    rb"(!|(?<=[\r\n])[^!\r\n]?(?=[0-9A-Fa-f]{4}[\r\n]))([^\r\n\0!/()]{1,4})(?=([\r\n\0])|\Z)"
+)
 _DIGITS: Final = 4
 _BITS: Final = 4
 _MOST_VARIED: Final = 4
@@ -86,11 +89,13 @@ def reseal_damaged(part: Text, checksum: Checksum = ARC) -> None:
     text = as_text(part.before, part.wire)
     since = 0
     for ending in _DAMAGED_ENDING.finditer(text):
-        changed = checksum.advance(0, bytes(part.change[since : ending.start() + 1]))
+        # The checksum is over the mark too, wherever that went.
+        covered = bytes(part.change[since : ending.start(2)]).ljust(ending.start() + 1 - since, b"\0")
+        changed = checksum.advance(0, covered)
         since = ending.end()
         # Digits that a cut took away are the last ones, digits that a meter left out the first.
-        missing = 0 if ending[2] else _DIGITS - len(ending[1])
-        _print(part, ending.start(1), ending[1], _nibbles(changed >> _BITS * missing, len(ending[1])))
+        missing = 0 if ending[3] else _DIGITS - len(ending[2])
+        _print(part, ending.start(2), ending[2], _nibbles(changed >> _BITS * missing, len(ending[2])))
 
 
 def _nibbles(number: int, count: int) -> Iterator[int]:

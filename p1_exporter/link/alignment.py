@@ -115,31 +115,35 @@ def _by_telegram(block: Block, size: int) -> Iterator[Block]:
 def _at_line_starts(blocks: Sequence[Block], received: bytes, known: bytes) -> Iterator[Block]:
     """Yield the blocks, with gaps moved to the start of a line where they may as well be.
 
-    Many lines begin in the same way, so that it is not clear which of them is the new one.
+    Many lines begin and end in the same way, so that it is not clear which characters belong to the new one.
     """
     moved = 0
     for number, block in enumerate(blocks):
-        size = block.size + moved
-        block = Block(block.received - moved, block.known - moved, size)  # noqa: PLW2901 - its head was moved before
+        start = Block(block.received + moved, block.known + moved, block.size - moved)
         moved = 0
         if number + 1 < len(blocks):
             following = blocks[number + 1]
             foreign, lost = following.received - block.received_end, following.known - block.known_end
             if foreign and not lost:
-                moved = _distance_to_line_start(received, block.received_end, foreign, block.size)
+                moved = _way_to_line_start(received, block.received_end, foreign, start.size, following.size)
             elif lost and not foreign:
-                moved = _distance_to_line_start(known, block.known_end, lost, block.size)
-        yield block._replace(size=block.size - moved)
+                moved = _way_to_line_start(known, block.known_end, lost, start.size, following.size)
+        yield start._replace(size=start.size + moved)
 
 
-def _distance_to_line_start(text: bytes, place: int, run: int, most: int) -> int:
+def _way_to_line_start(text: bytes, place: int, run: int, before: int, after: int) -> int:
     """Return by how much a run of bytes at `place` can be moved to the start of a line, 0 if it cannot.
 
-    That is the case if what is between is the same as what is at the end of the run.
+    The characters that it passes must be the same at its other end. `before` and `after` are how many there are.
     """
-    for distance in range(min(most, _LONGEST_LINE)):
-        if text[place - distance - 1] == _LF:
-            return distance
-        if text[place - distance - 1] != text[place + run - distance - 1]:
-            return 0
+    for way in range(min(before, _LONGEST_LINE)):
+        if text[place - way - 1] == _LF:
+            return -way
+        if text[place - way - 1] != text[place + run - way - 1]:
+            break
+    for way in range(min(after, _LONGEST_LINE)):
+        if text[place + way] != text[place + run + way]:
+            break
+        if text[place + way] == _LF:
+            return way + 1
     return 0

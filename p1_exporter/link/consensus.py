@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _MOST_TEXTS: Final = 7
 _ENOUGH_TEXTS: Final = 3
-_LONGEST: Final = 4096
+_LONGEST: Final = 3072
 """Bytes of a text; real telegrams have no more than 2,400."""
 _SHORTEST: Final = 64
 

@@ -17,12 +17,15 @@ from p1_exporter.link.comparison import compare
 from p1_exporter.link.consensus import Consensus
 from p1_exporter.link.costs import SHIFTED
 from p1_exporter.link.lone_flip import lone_flip
+from p1_exporter.link.ration import Ration
 from p1_exporter.link.template import template_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from p1_exporter.link.comparison import Comparison
+
+__all__ = ["Damage", "DamageAnalysis", "Direction", "Flip", "Ration", "Run"]
 
 Direction = Literal["0_to_1", "1_to_0"]
 
@@ -32,8 +35,6 @@ _LONGEST: Final = 11_520
 """Bytes of a telegram that are looked at."""
 _HALF: Final = 0.5
 """Effort where the same telegram is compared with others first."""
-_BURST: Final = 5
-_PRICE: Final = 10
 _LINE_ENDS: Final = b"\r\n\0"
 _NOT_NULL: Final = re.compile(rb"[^\0]")
 
@@ -193,30 +194,3 @@ def _single(received: bytes, offset: int, bit: int) -> Damage:
         head_lost=False,
         confirmed=True,
     )
-
-
-class Ration:
-    """How many rejected telegrams are looked into: each while few are rejected, one in ten while all are.
-
-    It counts telegrams. After a good while the first five rejected ones are all looked into, and so they are at the
-    beginning; but there they are an advance, which the first fifty telegrams pay back.
-    """
-
-    def __init__(self) -> None:
-        self._credit = _BURST * _PRICE
-        self._advance = _BURST * _PRICE
-
-    def passed(self) -> None:
-        """A telegram was accepted, or rejected for what did not happen on the wire."""
-        if self._advance:
-            self._advance -= 1
-        else:
-            self._credit = min(self._credit + 1, _BURST * _PRICE)
-
-    def take(self) -> bool:
-        """A telegram was rejected: return whether it is to be looked into."""
-        self.passed()
-        if self._credit < _PRICE:
-            return False
-        self._credit -= _PRICE
-        return True

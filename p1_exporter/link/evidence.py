@@ -6,6 +6,7 @@ pure function of a look into the history. Nothing here knows a fault by name.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from itertools import groupby
@@ -31,6 +32,9 @@ _TEXT: Final = bytes(range(0x20, 0x7F)) + b"\r\n"
 _TOP_BIT: Final = 7
 _ENOUGH_MARKED: Final = 20
 _FULL_BUFFER: Final = 4095
+_MOST_TENTHS: Final = 36_000
+_SEVEN_BIT_EVEN: Final = 0.9
+_SEVEN_BIT_HIGH: Final = 0.2
 _SLASHES: Final = (b"/", SLASH)
 _ENDING: Final = re.compile(rb"![0-9A-Fa-f]{0,4}[\r\n]*\Z")
 # A line of a telegram, whole; also the header, and what follows an end of line by itself.
@@ -74,6 +78,8 @@ class Uart(NamedTuple):
     """Share of the characters received that nobody here has read: another program has."""
     tells_breaks: bool
     tells_received: bool
+    tells_losses: bool
+    """Whether it counts what it had to drop, in the UART and in the kernel."""
 
 
 class Characters(NamedTuple):
@@ -133,8 +139,8 @@ class Bursts(NamedTuple):
     """Share of those that end as a telegram does."""
     idle: float
     """Share of the time in which nothing arrived."""
-    nul_everywhere: float
-    """Share of the tenths of a second with anything in them that hold a NUL."""
+    nul_variation: float
+    """How much the number of NULs differs from tenth to tenth of a second: standard deviation by mean; 0 of none."""
     stray: int
     """Short bursts between them."""
     stray_nul: float
@@ -211,19 +217,22 @@ class Evidence:
 def gather(look: Look, examined: Sequence[Outcome], line: Line, now: float) -> Evidence:
     """Return the evidence that a `look` at `line` holds at the time `now`; the harm is that of `examined`."""
     chunks = look.chunks
-    data = b"".join(chunk.data for chunk in chunks)
+    wire = b"".join(chunk.data for chunk in chunks)
+    received = _characters(wire, _marked(chunks))
+    # Seven bits and parity, as old meters send, are read as eight bits; the parity bit says nothing of the text.
+    data = without_parity(wire) if _is_seven_bit(received) else wire
     found = rhythm(chunks, line.capacity, network=line.network)
     seconds = max(now - look.began, 0.001)
     last = look.began if look.last_byte is None else look.last_byte
     return Evidence(
         line=line,
         seconds=seconds,
-        size=len(data),
+        size=len(wire),
         silent_for=now - last,
-        ends_low=data.endswith(b"\0"),
+        ends_low=wire.endswith(b"\0"),
         telegrams=_telegrams(look.outcomes, found),
-        uart=_uart(chunks, len(data), look.counts, line),
-        characters=_characters(data, _marked(chunks)),
+        uart=_uart(chunks, len(wire), look.counts, line),
+        characters=received if data is wire else _seven_bit(data, received),
         lines=_lines(look.outcomes),
         text=Text(*(text_share(data, name) for name in Text._fields)),
         bursts=_bursts(found, chunks, seconds),
@@ -255,6 +264,7 @@ def _uart(chunks: Sequence[Chunk], size: int, counts: Sequence[Counted], line: L
         taken=_taken(chunks, counts),
         tells_breaks=line.marks != "nothing" or bool(newest and newest.break_ is not None),
         tells_received=bool(newest and newest.rx is not None),
+        tells_losses=bool(newest and None not in {newest.overrun, newest.buffer_overrun}),
     )
 
 
@@ -305,10 +315,27 @@ def _characters(data: bytes, marked: bytes) -> Characters:
     )
 
 
-def _nul_everywhere(chunks: Sequence[Chunk]) -> float:
-    tenths = {int(chunk.time * 10) for chunk in chunks}
-    with_nul = {int(chunk.time * 10) for chunk in chunks if 0 in chunk.data}
-    return len(with_nul) / max(len(tenths), 1)
+def _nul_variation(chunks: Sequence[Chunk]) -> float:
+    if not chunks:
+        return 0.0
+    first = chunks[0].time
+    counts = [0] * (min(int((chunks[-1].time - first) * 10), _MOST_TENTHS) + 1)
+    for chunk in chunks:
+        counts[min(int((chunk.time - first) * 10), _MOST_TENTHS)] += chunk.data.count(0)
+    mean = sum(counts) / len(counts)
+    variance = sum((count - mean) ** 2 for count in counts) / len(counts)
+    return math.sqrt(variance) / mean if mean else 0.0
+
+
+def _is_seven_bit(received: Characters) -> bool:
+    return received.even_of_rest > _SEVEN_BIT_EVEN and received.high > _SEVEN_BIT_HIGH
+
+
+def _seven_bit(data: bytes, received: Characters) -> Characters:
+    """Return the figures of the characters without their parity bits; what is said of ones is of those on the wire."""
+    return _characters(data, b"")._replace(
+        even_of_rest=received.even_of_rest, even_of_marked=received.even_of_marked
+    )
 
 
 def _share(bursts: Sequence[Burst], holds: Callable[[Burst], bool]) -> float:
@@ -347,7 +374,7 @@ def _bursts(found: Rhythm, chunks: Sequence[Chunk], seconds: float) -> Bursts:
             found.main, lambda burst: bool(_ENDING.search(without_parity(burst.data[-12:])))
         ),
         idle=max(0.0, 1 - found.busy / seconds),
-        nul_everywhere=_nul_everywhere(chunks),
+        nul_variation=_nul_variation(chunks),
         stray=len(found.stray),
         stray_nul=stray.count(0) / max(len(stray), 1),
         stray_ff=stray.count(0xFF) / max(len(stray), 1),

@@ -85,7 +85,7 @@ def _pure(e: Evidence) -> bool:
     flips = e.harm.up + e.harm.down + e.harm.garbled
     flipped = flips > e.harm.gaps or e.harm.foreign + e.harm.garbled > 0.2 * e.harm.lost
     # So many flipped bits would have made something of a character that is no text.
-    apparent = flips > 10 and e.characters.printable == 1
+    apparent = flips > 7 and e.characters.printable == 1
     return _clean(e) and (not e.telegrams.accepted or apparent or not flipped) and e.bursts.stray <= 2
 
 
@@ -125,7 +125,15 @@ def _late_starts(e: Evidence) -> bool:
     often = e.characters.high > 0.01 and e.characters.high_of_late_starts > 0.18
     mostly = e.characters.high > 0.002 and e.characters.high_of_late_starts > 0.4
     shifted = e.harm.shifted > max(2, (e.harm.up + e.harm.down) / 2)
-    return _failing(e) and (often or mostly or shifted) and e.uart.framing < 0.0005 and not _text_gone(e)
+    # Of a UART that tells nothing, only a line that is still between telegrams is beyond suspicion.
+    still = e.uart.tells_breaks or (not e.characters.nul and e.bursts.stray <= 2 and e.bursts.idle > 0.5)
+    unmarked = e.uart.framing < 0.0005 and still
+    return _failing(e) and (often or mostly or shifted) and unmarked and not _text_gone(e)
+
+
+def _at_the_rate_of_mains(e: Evidence) -> bool:
+    """Tell whether so many breaks come in a second as the mains have periods, or a multiple."""
+    return e.uart.breaks > 500 and abs(e.break_rate / 50 - round(e.break_rate / 50)) < 0.02
 
 
 def _more_than_the_last_bit(e: Evidence) -> bool:
@@ -177,7 +185,10 @@ _FLOOD: Final = (
         "stuck_low",
         0.9,
         "NULs without end: the receiving pin is low",
-        lambda e: e.load > 0.5 and e.characters.nul > 0.9,
+        lambda e: (
+            e.load > 0.5
+            and (e.characters.nul > 0.97 or (e.characters.nul > 0.9 and e.telegrams.intact > 0.5))
+        ),
     ),
 )
 
@@ -263,6 +274,18 @@ _DISTORTED: Final = (
         lambda e: e.characters.even_of_rest > 0.97 and e.characters.high < 0.02 and e.characters.nul > 0.2,
     ),
     Signature(
+        "wrong_format",
+        0.8,
+        "telegrams begin well, no character has its last bit set, and no line can be read",
+        lambda e: (
+            _text_gone(e)
+            and not e.characters.high
+            and not e.characters.nul
+            and e.bursts.whole_beginnings > 0.8
+            and e.bursts.size > 100
+        ),
+    ),
+    Signature(
         "lost_characters",
         0.9,
         "characters begin one bit late, as in a software UART",
@@ -331,7 +354,12 @@ _DISTORTED: Final = (
         "clock",
         0.8,
         "only the last bit of characters is wrong",
-        lambda e: _failing(e) and _excess(e, e.text.top_bit) > 0.2 and e.characters.even_of_rest < 0.9,
+        lambda e: (
+            _failing(e)
+            and _excess(e, e.text.top_bit) > 0.2
+            and e.text.fall_late - e.text.top_bit < 0.05
+            and e.characters.even_of_rest < 0.9
+        ),
     ),
     Signature(
         "slow_rise",
@@ -352,7 +380,7 @@ _DISTORTED: Final = (
         lambda e: (
             e.bursts.idle < 0.4
             and e.characters.nul > 0.1
-            and e.bursts.nul_everywhere > 0.95
+            and (e.bursts.nul_variation < 0.4 or _at_the_rate_of_mains(e))
             and e.telegrams.intact < 0.5
         ),
     ),
@@ -360,7 +388,12 @@ _DISTORTED: Final = (
         "hum",
         0.85,
         "many errors, all in step with the mains",
-        lambda e: _failing(e) and e.harm.mains > 0.95 and e.harm.up + e.harm.down > 20,
+        lambda e: (
+            _failing(e)
+            and e.harm.mains > 0.9
+            and e.harm.up + e.harm.down > 15
+            and not (_pure(e) or _zeros_short(e, 10) or _ones_short(e, 10))
+        ),
     ),
     Signature(
         "intermittent",
@@ -443,7 +476,7 @@ _PURE: Final = (
         "telegrams begin late, and what arrives of them is perfect",
         lambda e: (
             _failing(e)
-            and e.bursts.whole_endings > 0.8
+            and e.bursts.whole_endings > 0.75
             and e.bursts.whole_beginnings < 0.7
             and e.bursts.main > 3
             and e.characters.nul < 0.01
@@ -468,7 +501,7 @@ _PURE: Final = (
         "lost_characters",
         0.85,
         "characters are missing with no trace in the UART, and what arrives is perfect",
-        lambda e: _pure(e) and (e.uart.tells_received or e.line.network),
+        lambda e: _pure(e) and (e.uart.tells_losses or e.line.network),
     ),
     Signature("lost_characters", 0.6, "characters are missing, and what arrives is perfect", _pure),
 )

@@ -63,11 +63,15 @@ class Schedule:
                 self._next = next(self._windows, None)
         return taken
 
-    def at(self, time: float) -> bool:
-        """Whether `time`, which never falls, is within a window."""
+    def skip_to(self, time: float) -> None:
+        """Let pass all windows that end before `time`."""
         while (window := self._next) is not None and window.off <= time:
             self._next = next(self._windows, None)
-        return window is not None and window.on <= time
+
+    def at(self, time: float) -> bool:
+        """Whether `time`, which never falls, is within a window."""
+        self.skip_to(time)
+        return self._next is not None and self._next.on <= time
 
 
 class Disturbance(Schedule):

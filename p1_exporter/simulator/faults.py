@@ -73,7 +73,7 @@ class Conditions:
         clock: the receiver's speed in relation to the one it is set to.
         clock_drift: by how much it differs from one telegram to the next (standard deviation).
         baudrate: the one it is set to for ever, whatever is asked for.
-        receiver: another receiver than the driver's, for a baud rate.
+        late: how often the interrupt routine is late of a microcontroller that stands in for the UART.
         even_parity: whether it is set to 7E1.
         losses: what gets lost behind it.
         absent: the share of time in which the port is not there.
@@ -89,7 +89,7 @@ class Conditions:
     clock: float = 1.0
     clock_drift: float = 0.0
     baudrate: int | None = None
-    late: tuple[float, float] | None = None
+    late: float | None = None
     even_parity: bool = False
     losses: Losses = field(default_factory=Losses)
     absent: float = 0.0
@@ -111,11 +111,11 @@ class Fault:
 
 
 _CLIFF: Final = ((0.0, 0.0), (0.15, 0.93), (0.45, 1.07))
-"""Severities, and how much of it takes a fault to its cliff, below which nothing happens and above which all is lost."""
+"""Severities, and how far they take a fault to its cliff: below it nothing happens, above it all is lost."""
 
 
 def _by_degrees(severity: float, brink: float, worst: float) -> float:
-    """Return a quantity that grows from 0 to its cliff, at `brink`, where it tarries, and on to `worst` at severity 1."""
+    """Return what grows from 0 to its cliff, at `brink`, where it tarries, and on to `worst` at severity 1."""
     points = (*_CLIFF, (1.0, worst / brink))
     (low, before), (high, after) = next(pair for pair in itertools.pairwise(points) if severity <= pair[1][0])
     return brink * (before + (after - before) * (severity - low) / (high - low))
@@ -225,7 +225,7 @@ def _overrun(setting: Setting, severity: float) -> Conditions:
 
 def _lost_characters(setting: Setting, severity: float) -> Conditions:
     if setting.kind == "software":
-        return Conditions(late=(severity**5, 0.6))
+        return Conditions(late=0.6 * severity**5)
     a_character = _hits(severity) * BITS_A_CHARACTER * setting.bit / setting.telegram
     return Conditions(
         losses=Losses(dropped=lambda size: setting.rng.random() < -math.expm1(-a_character * size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from p1_exporter.simulator.models import MODELS
@@ -56,14 +57,12 @@ def record(  # noqa: PLR0913 - as `Wire`
         driver=driver,
         baudrate=baudrate,
     )
-    counted = 0.0
-    while (due := wire.due) < seconds:
-        while counted + 1 <= due:
-            counted += 1
-            if (counts := wire.counts) is not None:
-                yield Counted(counted, counts)
-        read = wire.take(due + GATHER_SECONDS)
-        if read is not None and wire.present(read.time):
-            yield read
-    if (counts := wire.counts) is not None:
-        yield Counted(seconds, counts)
+    for second in range(1, math.ceil(seconds) + 1):
+        end = min(second, seconds)
+        while (arrival := wire.arrival(end)) is not None:
+            read = wire.take(arrival + GATHER_SECONDS)
+            if read is not None and wire.present(read.time):
+                yield read
+        wire.take(end)
+        if wire.counts is not None:
+            yield Counted(end, wire.counts)

@@ -193,20 +193,23 @@ class MiniUart7(MiniUart):
 class SoftwareUart(Receiver):
     """A microcontroller that times bits in an interrupt routine, and passes them on over a perfect line.
 
-    Other work delays the routine by `latency` bits on average (exponentially distributed) in a share `late` of
-    all cases, otherwise hardly. A falling edge while it runs makes it run again at its end. It gives up where the line
-    is high by the time that it gets to look.
+    Other work delays the routine in a share `late` of all cases, mostly by less than a bit, at times by characters. A
+    falling edge while it runs makes it run again at its end. It gives up where the line is high by the time that it
+    gets to look.
     """
 
     _PROMPT: ClassVar = 0.1
     """Bits that it takes to get to the routine when nothing holds it up, at most."""
+    _DELAY: ClassVar = 0.6
+    _LONG_DELAY: ClassVar = 10.0
+    """Bits that it is late on average (exponentially distributed)."""
+    _LONG_SHARE: ClassVar = 0.15
     _END: ClassVar = 0.75
     """Bits from the last sample to the end of the routine."""
 
-    def __init__(self, baudrate: float, late: float, latency: float, rng: random.Random) -> None:
+    def __init__(self, baudrate: float, late: float, rng: random.Random) -> None:
         super().__init__(baudrate)
         self._late = late
-        self._latency = latency
         self._rng = rng
         self._delay = self._draw()
 
@@ -232,5 +235,7 @@ class SoftwareUart(Receiver):
     def _draw(self) -> float:
         """Return how long it takes to get to the routine next time, in seconds."""
         rng = self._rng
-        late = rng.random() < self._late
-        return self._bit * (rng.expovariate(1 / self._latency) if late else rng.random() * self._PROMPT)
+        if rng.random() >= self._late:
+            return self._bit * rng.random() * self._PROMPT
+        mean = self._LONG_DELAY if rng.random() < self._LONG_SHARE else self._DELAY
+        return self._bit * rng.expovariate(1 / mean)

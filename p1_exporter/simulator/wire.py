@@ -10,6 +10,7 @@ A run that nothing disturbs is passed on whole.
 
 from __future__ import annotations
 
+import math
 import random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -18,6 +19,7 @@ from p1_exporter.simulator.disturbance import Disturbance
 from p1_exporter.simulator.faults import FAULTS, PHASE, Conditions, Setting
 from p1_exporter.simulator.models import wire_bytes
 from p1_exporter.simulator.reporting import DRIVERS, Reporter
+from p1_exporter.simulator.source import PATIENCE
 from p1_exporter.simulator.transmission import Transmission, edges
 from p1_exporter.simulator.uart import Characters, SoftwareUart, as_even_parity
 
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
     from p1_exporter.simulator.reporting import Counts, ErrorMark
     from p1_exporter.simulator.transmission import Run
     from p1_exporter.simulator.uart import Receiver
-
-PATIENCE: Final = 30.0
-"""Seconds: what was not taken for longer is lost, as on a real line where nobody listens."""
 
 
 class Read(NamedTuple):
@@ -47,6 +46,8 @@ class Read(NamedTuple):
 
 DEFAULT_DRIVER: Final = "amba-pl011"
 DEFAULT_SEVERITY: Final = 0.5
+_LOOK_AHEAD: Final = 1.0
+"""Seconds after which one looks again whether anything comes."""
 _TOLERANCE: Final = 0.003
 """By what share of its speed a sound receiver differs from a meter, at most: crystals and divisors."""
 _LEAST_SEVERITY: Final = 0.001
@@ -78,6 +79,7 @@ class Wire:
         baudrate: int | None = None,
     ) -> None:
         self._rng = random.Random(f"{seed} {fault} wire")  # noqa: S311 - noise, no secret
+        self.driver = driver
         self._driver = DRIVERS[driver]
         self._conditions = conditions = Conditions()
         if fault is not None and severity > 0:
@@ -97,7 +99,6 @@ class Wire:
             model, seed, start, now, change=conditions.change, timing=conditions.timing
         )
         self._bit = 1 / model.baudrate
-        self._begin = now
         self._wire = conditions.wire or wire_node()
         self._disturbance = None if conditions.windows is None else Disturbance(conditions.windows)
         self._rx = conditions.rx or rx_node()
@@ -109,17 +110,26 @@ class Wire:
         self.counts: Counts | None = self._reporter.counts()
         """What the driver had counted as the last read was made; None if it counts nothing."""
 
-    @property
-    def due(self) -> float:
-        """When something can be read; or until when it is certain that nothing can, so that one may look again."""
-        if not self._reporter.pieces:
+    def arrival(self, until: float) -> float | None:
+        """Return when the next byte that was not taken yet can be read; None if that is not by `until`.
+
+        That should be no more than `PATIENCE` ahead.
+        """
+        self._skip_to(until - 2 * PATIENCE)
+        pieces = self._reporter.pieces
+        skipped = 0
+        while True:
+            while skipped < len(pieces):
+                if pieces[skipped].data:
+                    return pieces[skipped].time if pieces[skipped].time <= until else None
+                skipped += 1
+            if self._transmission.now > until:
+                return None
             self._advance()
-        return self._reporter.pieces[0].time if self._reporter.pieces else self._transmission.now
 
     def take(self, now: float) -> Read | None:
         """Return all that has arrived by `now` and was not taken yet, if anything."""
-        if now - self._transmission.now > PATIENCE:
-            self._transmission.skip_to(now - PATIENCE)
+        self._skip_to(now - PATIENCE)
         while self._transmission.now <= now:
             self._advance()
         pieces = self._reporter.pieces
@@ -135,8 +145,8 @@ class Wire:
         return None if begin is None else Read(begin, bytes(data), tuple(marks))
 
     def present(self, now: float) -> bool:
-        """Whether the port is there."""
-        return (now - self._begin) % PHASE >= self._conditions.absent * PHASE
+        """Whether the port is there. That depends on the time alone: a port may be opened again, with another wire."""
+        return now % PHASE >= self._conditions.absent * PHASE
 
     def set_baudrate(self, baudrate: int) -> None:
         """Set the receiver's speed, where it heeds that; it begins anew with what has not been computed yet."""
@@ -149,10 +159,17 @@ class Wire:
         rate = baudrate * (conditions.clock if conditions.clock != 1 else self._tolerance)
         self._rate = rate
         if conditions.late is not None:
-            return SoftwareUart(rate, *conditions.late, self._rng)
+            return SoftwareUart(rate, conditions.late, self._rng)
         if conditions.even_parity and self._driver.receiver_7e1 is not None:
             return self._driver.receiver_7e1(rate)
         return self._driver.receiver(rate)
+
+    def _skip_to(self, time: float) -> None:
+        """Let be lost what nobody has asked for in good time."""
+        if self._transmission.now < time:
+            self._transmission.skip_to(time)
+            if self._disturbance is not None:
+                self._disturbance.skip_to(time)
 
     def _wander(self) -> None:
         """Let pass what time there is between two telegrams, in which temperature, supply and load change."""
@@ -207,3 +224,23 @@ class Wire:
         begin = run.begin + character
         times = [begin + number * character for number in range(len(run.data))]
         return Characters(times, bytearray(run.data), [])
+
+
+class WireBytes:
+    """The bytes that arrive over a wire, and nothing else about them: a `Stream`."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._looked = -math.inf
+
+    @property
+    def due(self) -> float:
+        """When the next bytes will have arrived, or when to look again."""
+        later = self._looked + _LOOK_AHEAD
+        return self._wire.arrival(later) or later
+
+    def take(self, now: float) -> bytes:
+        """Return what has arrived by `now` and was not taken yet; it may be nothing."""
+        self._looked = now
+        read = self._wire.take(now)
+        return read.data if read is not None and self._wire.present(now) else b""

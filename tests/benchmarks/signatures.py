@@ -1,4 +1,4 @@
-"""Signatures of simulated faults, and what simulating them costs: ``python -m tests.benchmarks.signatures [FAULT ...]``.
+"""Signatures of simulated faults, and their cost: ``python -m tests.benchmarks.signatures [FAULT ...]``.
 
 Each fault at three severities on each class of driver: what a program sees of it, medians over several seeds.
 """
@@ -55,8 +55,9 @@ def signature(  # noqa: PLR0913 - as `record`
     model: str,
     fault: str | None,
     severity: float,
-    driver: str,
-    seed: int,
+    *,
+    driver: str = "amba-pl011",
+    seed: int = 1,
     telegrams: int = _TELEGRAMS,
     kind: str | None = None,
 ) -> Signature:
@@ -115,7 +116,10 @@ def main(faults: list[str]) -> int:
             for driver in DRIVERS:
                 for model in ("dsmr5", "dsmr2"):
                     for severity in SEVERITIES:
-                        seen = [signature(model, fault, severity, driver, seed, kind=kind) for seed in _SEEDS]
+                        seen = [
+                            signature(model, fault, severity, driver=driver, seed=seed, kind=kind)
+                            for seed in _SEEDS
+                        ]
                         rows.append(_row(f"{driver} {model} {severity}", seen))
             show_table(f"{fault} {kind}", _HEADER, rows)
     return 0

@@ -355,6 +355,13 @@ def test_a_checksum_with_damaged_digits_does_not_give_the_old_one_away(seen: int
     assert found == expected[:-6] + b"?" + expected[-5:]
 
 
+@pytest.mark.parametrize("mark", [b"", b")", b"\xa1", b"#"])
+def test_a_checksum_with_a_damaged_or_lost_mark_does_not_give_the_old_one_away(mark: bytes) -> None:
+    data = telegram(9)
+    good, found = redacted(data, data[:-7] + mark + data[-6:])
+    assert found == good[:-7] + mark + good[-6:]
+
+
 def test_a_flipped_bit_in_an_identity_stays_one_flipped_bit() -> None:
     data = telegram(3)
     start = data.index(SERIAL_HEX)
@@ -388,7 +395,7 @@ def test_a_character_that_was_read_late_stays_one() -> None:
 
 def test_the_damage_of_a_character_does_not_tell_which_it_was() -> None:
     def damaged(digit: bytes, damage: Callable[[int], int]) -> bytes:
-        data = telegram().replace(SERIAL_HEX, b"3132333435363738" + digit + b"13233343536373839")
+        data = sealed(body().replace(SERIAL_HEX, b"3132333435363738" + digit + b"13233343536373839"))
         place = data.index(b"13233343536373839") - 1
         return redacted(data, data[:place] + bytes([damage(data[place])]) + data[place + 1 :])[1]
 
@@ -465,8 +472,7 @@ def test_a_telegram_with_other_damage_is_not_changed_there() -> None:
         damaged[place] ^= 0x08
         good, found = redacted(data, bytes(damaged))
         different = [n for n, (a, b) in enumerate(zip(good, found, strict=True)) if a != b]
-        # A parenthesis that is gone may take a character with it.
-        assert different == [place] or (len(different) < 2 and data[place] in b"()")
+        assert different == [place]
 
 
 Distortion = st.sampled_from(["flip", "rise", "fall", "late", "lose", "insert", "nul", "break off"])
@@ -555,7 +561,8 @@ def test_identities_are_found_where_no_character_is_as_it_was_sent(
         for identity in (HEADER_NUMBER, SERIAL_HEX, EAN_HEX, MESSAGE_HEX, GAS_HEX):
             place = telegram().index(identity)
             assert before[place : place + len(identity)] != after[place : place + len(identity)]
-            assert len(set(after[place : place + len(identity)])) == 1
+            # Zeros read late, or with a top bit; of hexadecimal letters that is not known.
+            assert set(after[place : place + len(identity)]) <= set(b"\x98\xb0\xa1")
 
 
 def test_in_the_place_of_an_identity_nothing_is_left_that_cannot_be_recognised() -> None:

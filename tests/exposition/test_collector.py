@@ -6,7 +6,6 @@ import platform
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -19,10 +18,13 @@ from p1_exporter.exposition.collector import MeterCollector
 from p1_exporter.exposition.families import LINK
 from p1_exporter.exposition.negotiation import Format, encode
 from p1_exporter.link.counters import Counters
+from p1_exporter.link.diagnosis import Diagnosis
+from p1_exporter.link.faults import faults
+from p1_exporter.link.reception import Accepted, Reception, Understanding
 from p1_exporter.link.record import LinkRecord, PortInfo
-from p1_exporter.meter import AcceptedTelegram, MeterSnapshot
+from p1_exporter.link.watch import DamageTotals, WatchSnapshot
+from p1_exporter.meter import MeterSnapshot, NewestTelegram
 from p1_exporter.simulator.models import MODELS, telegram
-from p1_exporter.telegram.decoder import Decoder
 from tests.telegram.telegrams import HEADER, LINES, OLD_TELEGRAM, TELEGRAM, sealed
 
 if TYPE_CHECKING:
@@ -59,9 +61,24 @@ LINE_ERRORS = ("framing", "parity", "break", "overrun", "buffer_overrun")
 OTHER_TELEGRAM = sealed(HEADER + LINES.replace(b"00.345", b"02.718"))
 
 
+NOTHING_SEEN = WatchSnapshot()
+
+
+def snapshot(
+    record: LinkRecord,
+    name: str = "main",
+    telegram: NewestTelegram | None = None,
+    *,
+    watch: WatchSnapshot = NOTHING_SEEN,
+    pending_bytes: int = 0,
+) -> MeterSnapshot:
+    link = record.snapshot(pending_bytes=pending_bytes, pending=pending_bytes > 0)
+    return MeterSnapshot(name, link, watch, "cable", telegram)
+
+
 def silent_meter(name: str = "main") -> MeterSnapshot:
     """A meter of which nothing was seen yet."""
-    return MeterSnapshot(name, LinkRecord(0.0, PORT).snapshot(pending_bytes=0, pending=False), None)
+    return snapshot(LinkRecord(0.0, PORT), name)
 
 
 def good_meter(data: bytes = TELEGRAM, name: str = "main", *, identities: bool = False) -> MeterSnapshot:
@@ -71,15 +88,15 @@ def good_meter(data: bytes = TELEGRAM, name: str = "main", *, identities: bool =
     for began in range(10, 101, 10):
         record.received(len(data), began)
         record.accepted(began * 1000, len(data), began, WALL - 100 + began)
-    decoded = Decoder(ZoneInfo("Europe/Amsterdam")).decode(data)
-    times = [
-        reading.value
-        for line in decoded.lines
-        for reading in line.readings
-        if reading.name == "p1_meter_timestamp_seconds"
-    ]
-    newest = AcceptedTelegram(decoded, times[0] if times else None, WALL, identities)
-    return MeterSnapshot(name, record.snapshot(pending_bytes=0, pending=False), newest)
+    return snapshot(record, name, NewestTelegram(accepted(data, identities=identities), WALL))
+
+
+def accepted(data: bytes, *, identities: bool) -> Accepted:
+    """`data` as the reception accepts it: without checksum, at the second time."""
+    reception = Reception(Understanding(identities=identities))
+    *_, newest = [*reception.received(data, 90.0), *reception.received(data, 100.0)]
+    assert isinstance(newest, Accepted)
+    return newest
 
 
 def families(*meters: MeterSnapshot, now: float = 100.0, openmetrics: bool = False) -> list[Metric]:
@@ -145,6 +162,26 @@ def histogram(name: str, total: float, *cumulated: float) -> Samples:
     return merged(*buckets, named(f"{name}_count", cumulated[-1]), named(f"{name}_sum", total))
 
 
+FAULTS = (
+    "disconnected",
+    "silent",
+    "stuck_low",
+    "inverted",
+    "wrong_speed",
+    "wrong_format",
+    "clock",
+    "slow_fall",
+    "slow_rise",
+    "noise",
+    "hum",
+    "intermittent",
+    "overrun",
+    "lost_characters",
+    "second_reader",
+    "request_drop",
+    "checksum",
+    "unclear",
+)
 STATES = ("disconnected", "starting", "silent", "failing", "degraded", "ok")
 FIRST_SCRAPE = merged(
     named("p1_up", 0),
@@ -159,6 +196,10 @@ FIRST_SCRAPE = merged(
     named("p1_pending_bytes", 0),
     histogram("p1_telegram_interval_seconds", 0, *[0] * 13),
     each("p1_line_errors_supported", "error", LINE_ERRORS),
+    each("p1_damage_flipped_bits_total", "direction", ("0_to_1", "1_to_0")),
+    named("p1_damage_lost_bytes_total", 0),
+    named("p1_damage_inserted_bytes_total", 0),
+    each("p1_link_fault", "fault", FAULTS),
     each("p1_link_state", "p1_link_state", STATES, disconnected=1),
     named("p1_port_open", 0),
     named("p1_port_opens_total", 0),
@@ -216,7 +257,7 @@ def test_the_samples_of_a_known_telegram_are_exactly_these() -> None:
 def test_what_there_cannot_be_before_the_first_telegram_is_absent_and_not_zero() -> None:
     rejected = LinkRecord(0.0, PORT)
     rejected.rejected(0, 100, 10.0, "crc")
-    meter = MeterSnapshot("main", rejected.snapshot(pending_bytes=0, pending=False), None)
+    meter = snapshot(rejected)
     values = scrape(meter)
     assert named("p1_reachability_ratio", 0).items() <= values.items()
     assert not values.keys() & FROM_THE_FIRST_TELEGRAM_ON.keys() - named("p1_reachability_ratio", 0).keys()
@@ -266,7 +307,7 @@ def test_the_two_line_reading_of_old_meters_has_value_and_time() -> None:
 def test_port_errors_are_shown_by_reason(reason: str) -> None:
     record = LinkRecord(0.0, PORT)
     record.port_failed(reason)
-    meter = MeterSnapshot("main", record.snapshot(pending_bytes=0, pending=False), None)
+    meter = snapshot(record)
     assert scrape(meter) == {
         **FIRST_SCRAPE,
         **named("p1_port_errors_total", 1, reason=reason),
@@ -278,9 +319,9 @@ def test_the_request_line_is_shown_where_there_is_one() -> None:
     record = LinkRecord(0.0, PORT)
     shown = []
     record.port_opened(PORT, request_asserted=True)
-    shown.append(MeterSnapshot("main", record.snapshot(pending_bytes=0, pending=False), None))
+    shown.append(snapshot(record))
     record.port_closed()
-    shown.append(MeterSnapshot("main", record.snapshot(pending_bytes=0, pending=False), None))
+    shown.append(snapshot(record))
     assert [scrape(meter)[name, (("meter", "main"),)] for meter in shown] == [1, 0]
 
 
@@ -292,12 +333,53 @@ def test_line_errors_are_shown_where_the_driver_can_tell_them_and_absent_elsewhe
         line_errors_supported=frozenset({"framing", "break"}),
         counters=Counters(framing=3, break_=0),
     )
-    meter = MeterSnapshot("main", record.snapshot(pending_bytes=0, pending=False), None)
+    meter = snapshot(record)
     assert {key: value for key, value in scrape(meter).items() if "p1_line_errors" in key[0]} == merged(
         named("p1_line_errors_total", 3, error="framing"),
         named("p1_line_errors_total", 0, error="break"),
         each("p1_line_errors_supported", "error", LINE_ERRORS, framing=1, **{"break": 1}),
     )
+
+
+def faulty_meter(*names: str) -> MeterSnapshot:
+    """The good meter, but that these faults are named."""
+    found = tuple(Diagnosis(fault, 0.9, "It was seen.") for fault in names)
+    good = good_meter()
+    return replace(good, watch=good.watch._replace(faults=found))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_is_named_is_1_and_all_others_are_0(fault: str) -> None:
+    assert scrape(faulty_meter(fault)) == merged(
+        {**LINK_VALUES, **each("p1_link_fault", "fault", FAULTS, **{fault: 1})}, METER_VALUES
+    )
+
+
+def test_more_than_one_fault_may_be_named() -> None:
+    values = scrape(faulty_meter("noise", "overrun"))
+    assert each("p1_link_fault", "fault", FAULTS, noise=1, overrun=1).items() <= values.items()
+
+
+def test_every_fault_of_the_table_of_advice_has_its_series_and_no_other() -> None:
+    assert set(faults()) == set(FAULTS)
+
+
+def test_the_faults_of_one_meter_are_not_those_of_another() -> None:
+    values = scrape(faulty_meter("hum"), good_meter(name="garage"))
+    shown = {labels for (name, labels), value in values.items() if name == "p1_link_fault" and value}
+    assert shown == {(("fault", "hum"), ("meter", "main"))}
+
+
+def test_the_damage_of_all_rejected_telegrams_is_shown() -> None:
+    watch = WatchSnapshot(damage=DamageTotals(up=3, down=5, lost=7, foreign=11))
+    values = scrape(snapshot(LinkRecord(0.0, PORT), watch=watch), now=0.0)
+    assert values == {
+        **FIRST_SCRAPE,
+        **named("p1_damage_flipped_bits_total", 3, direction="0_to_1"),
+        **named("p1_damage_flipped_bits_total", 5, direction="1_to_0"),
+        **named("p1_damage_lost_bytes_total", 7),
+        **named("p1_damage_inserted_bytes_total", 11),
+    }
 
 
 def test_what_is_pending_rejected_and_missed_is_shown() -> None:
@@ -309,7 +391,7 @@ def test_what_is_pending_rejected_and_missed_is_shown() -> None:
     record.accepted(530, 300, 30.0, WALL)
     record.passed(62.0)
     record.values(malformed=3, dropped=4)
-    meter = MeterSnapshot("main", record.snapshot(pending_bytes=170, pending=True), None)
+    meter = snapshot(record, pending_bytes=170)
     expected = merged(
         named("p1_telegrams_total", 4),
         named("p1_telegrams_accepted_total", 2),

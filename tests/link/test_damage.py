@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p1_exporter.link.damage import Damage, DamageAnalysis, Flip, Ration, Run
+from p1_exporter.link.damage import Damage, DamageAnalysis, Flip, Run
 from p1_exporter.link.matching import _Region, _Search
+from p1_exporter.link.ration import Ration
 from p1_exporter.link.template import template_of
 from p1_exporter.simulator.models import MODELS, telegram
 from p1_exporter.telegram.crc import ARC, X25
@@ -129,7 +130,7 @@ def test_one_flip_is_found_exactly_wherever_it_is(model: str) -> None:
     rng = random.Random(model)
 
     def trials() -> Iterator[bool]:
-        for _ in range(200):
+        for _ in range(120):
             analysis, sent = meter(model, rng)
             received, flips = flip_some(sent, 1, rng)
             yield exact(analysis.analyse(received), flips)
@@ -139,7 +140,7 @@ def test_one_flip_is_found_exactly_wherever_it_is(model: str) -> None:
 
 def test_one_flip_is_found_in_every_place_of_one_telegram() -> None:
     analysis, sent = meter("dsmr5", random.Random(1))
-    for place in range(0, 8 * len(sent), 3):
+    for place in range(0, 8 * len(sent), 7):
         received, flips = flip(sent, place)
         assert exact(analysis.analyse(received), flips), flips
 
@@ -151,7 +152,7 @@ def test_up_to_five_flips_are_found_exactly_in_19_of_20_telegrams(model: str, co
     bits = BITS.get(model, 8)
 
     def trials() -> Iterator[bool]:
-        for _ in range(100):
+        for _ in range(60):
             analysis, sent = meter(model, rng)
             received, flips = flip_some(sent, count, rng, bits)
             yield exact(analysis.analyse(received), flips)
@@ -164,7 +165,7 @@ def test_up_to_five_flips_are_found_in_19_of_20_telegrams_without_checksum_on_th
     rng = random.Random(2)
 
     def trials() -> Iterator[bool]:
-        for number in range(400):
+        for number in range(250):
             analysis, sent = meter("dsmr2", rng)
             received, flips = flip_some(sent, number % 5 + 1, rng, 7)
             yield exact(analysis.analyse(received), flips)
@@ -180,7 +181,7 @@ def test_flips_are_found_with_one_accepted_telegram_or_with_old_ones(
     rng = random.Random(f"{model} {accepted} {later}")
 
     def trials() -> Iterator[bool]:
-        for number in range(50):
+        for number in range(40):
             analysis, sent = meter(model, rng, accepted=accepted, later=later)
             received, flips = flip_some(sent, number % 5 + 1, rng)
             yield exact(analysis.analyse(received), flips)
@@ -566,7 +567,7 @@ LONG = sealed(HEADER + b"".join(b"1-0:%d.8.0(%06d.000*kWh)\r\n" % (code % 250, c
         LONG,
         bytes(byte for number, byte in enumerate(LONG) if number % 20),
         bytes(byte ^ (number % 7 == 0) for number, byte in enumerate(LONG)),
-        b"".join(sorted(LONG.splitlines(keepends=True), key=bytes.swapcase)),
+        b"".join(sorted(LONG.splitlines(keepends=True), key=lambda line: bytes(line)[::-1])),
         b"1-0:1.8.0(00000.000*kWh)\r\n" * 440,
     ],
     ids=["random", "equal", "same", "holes", "flips", "shuffled", "similar"],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 from html.parser import HTMLParser
+from json import loads
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,9 @@ class Exporter:
         energy.add_metric(["1"], 3600.0)
         return [energy]
 
+    def status(self) -> bytes:
+        return b'{"up": %s}' % (b"true" if self.ready else b"false")
+
     def app(self, telemetry_path: str = "/metrics") -> App:
         return App(
             telemetry_path,
@@ -41,7 +45,7 @@ class Exporter:
             ready=lambda: self.ready,
             documents={
                 "/": html(lambda: landing_page(telemetry_path)),
-                STATUS_PATH: json(lambda: b'{"meters": []}\n'),
+                STATUS_PATH: json(self.status),
             },
         )
 
@@ -85,7 +89,10 @@ def test_health_and_readiness_are_200_or_503(path: str) -> None:
     assert {get(app, other).status for other in ("/-/healthy", "/-/ready")} == {200, 503}
 
 
-@pytest.mark.parametrize("path", ["/metrics/", "/Metrics", "/nonsense", "/-/", "/favicon.ico", "//", "*"])
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v1/status/", "/api/v1", "/metrics/", "/Metrics", "/nonsense", "/-/", "/favicon.ico", "//", "*"],
+)
 def test_any_other_path_is_404(path: str) -> None:
     assert get(Exporter().app(), path).status == 404
 
@@ -131,6 +138,69 @@ def test_a_strange_telemetry_path_cannot_break_out_of_the_page() -> None:
     links.feed(landing_page(path).decode())
     assert links.found[0] == path
     assert "script" not in links.tags
+
+
+def link_of(name: str, **fault: object) -> dict[str, object]:
+    """The status of a meter with one fault, as far as the page shows it."""
+    known = {"meaning": "Hum.", "seen": "errors in step", "part": "ground", "advice": ["Use one socket."]}
+    return {"name": name, "state": "failing", "port": "/dev/ttyUSB0", "faults": [known | fault]}
+
+
+def test_the_page_shows_each_link_with_its_faults_and_what_to_do() -> None:
+    well = {**link_of("garage"), "state": "ok", "faults": []}
+    advice = ["Use one socket.", "Shorten the cable."]
+    page = landing_page("/metrics", [link_of("main", advice=advice), well]).decode()
+    for shown in ("main: failing", "garage: ok", "/dev/ttyUSB0", "Hum.", "errors in step", "ground", *advice):
+        assert shown in page
+    assert page.index("main: failing") < page.index(advice[0]) < page.index(advice[1])
+    assert page.index(advice[1]) < page.index("garage: ok")
+
+
+def test_what_a_link_or_its_port_is_called_cannot_break_out_of_the_page() -> None:
+    evil = "<script>alert(1)</script>"
+    of_meter = {**link_of(evil), "port": evil, "state": evil}
+    in_fault = link_of("main", meaning=evil, seen=evil, part=evil, advice=[evil])
+    page = landing_page("/metrics", [of_meter, in_fault]).decode()
+    links = Links()
+    links.feed(page)
+    assert "script" not in links.tags
+    assert page.count("&lt;script&gt;") == 7
+
+
+def test_the_status_is_json_made_anew_for_each_request() -> None:
+    exporter = Exporter()
+    app = exporter.app()
+    response = get(app, "/api/v1/status")
+    assert (response.status, response.content_type) == (200, "application/json")
+    assert dict(response.headers)["X-Content-Type-Options"] == "nosniff"
+    exporter.ready = False
+    assert [loads(response.body), loads(get(app, "/api/v1/status").body)] == [{"up": True}, {"up": False}]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_status_goes_through_server_and_app(
+    serve: Callable[..., int],
+    connect: Callable[..., socket.socket],
+    exchange: Callable[..., tuple[http.client.HTTPResponse, bytes]],
+    method: str,
+) -> None:
+    head = f"{method} /api/v1/status HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    response, body = exchange(connect(serve(Exporter().app())), head, method)
+    assert (response.status, response.headers["Content-Type"]) == (200, "application/json")
+    assert int(response.headers["Content-Length"]) == len(b'{"up": true}')
+    assert body == (b'{"up": true}' if method == "GET" else b"")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_the_status_cannot_be_changed(
+    serve: Callable[..., int],
+    connect: Callable[..., socket.socket],
+    exchange: Callable[..., tuple[http.client.HTTPResponse, bytes]],
+    method: str,
+) -> None:
+    head = f"{method} /api/v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode()
+    response, _ = exchange(connect(serve(Exporter().app())), head, method)
+    assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
