@@ -75,7 +75,7 @@ def _text_good(e: Evidence) -> bool:
 
 def _clean(e: Evidence) -> bool:
     """Tell whether what arrives is all text, and the UART has nothing against it."""
-    text = e.characters.printable > 0.99 or e.lines.whole > 0.995
+    text = e.characters.printable > 0.997 or e.lines.whole > 0.995
     return _failing(e) and text and e.uart.framing < 0.01 and e.characters.nul < 0.001
 
 
@@ -264,7 +264,10 @@ _DISTORTED: Final = (
         0.9,
         "the top bit is a parity bit, of a kind that no meter should send",
         lambda e: (
-            _nothing_understood(e) and e.text.top_bit > 0.5 and not 0.03 < e.characters.even_of_rest < 0.97
+            _nothing_understood(e)
+            and e.text.top_bit > 0.5
+            and e.characters.high > 0.2
+            and not 0.03 < e.characters.even_of_rest < 0.97
         ),
     ),
     Signature(
@@ -358,6 +361,7 @@ _DISTORTED: Final = (
             _failing(e)
             and _excess(e, e.text.top_bit) > 0.2
             and e.text.fall_late - e.text.top_bit < 0.05
+            and e.characters.nul < 0.05
             and e.characters.even_of_rest < 0.9
         ),
     ),
@@ -410,7 +414,9 @@ _DISTORTED: Final = (
         "slow_rise",
         0.85,
         "breaks and NULs within the telegrams, and nothing between them",
-        lambda e: _text_gone(e) and e.characters.nul > 0.1 and e.bursts.idle > 0.5,
+        lambda e: (
+            _text_gone(e) and e.characters.nul > 0.1 and e.characters.high < 0.4 and e.bursts.idle > 0.5
+        ),
     ),
     Signature(
         "inverted",
@@ -478,7 +484,7 @@ _PURE: Final = (
             _failing(e)
             and e.bursts.whole_endings > 0.75
             and e.bursts.whole_beginnings < 0.7
-            and e.bursts.main > 3
+            and e.bursts.main > max(3, 3 * e.bursts.stray)
             and e.characters.nul < 0.01
             and _few_marks(e)
         ),
@@ -527,9 +533,9 @@ _FLIPPED: Final = (
     ),
     Signature(
         "hum",
-        0.85,
+        0.7,
         "errors in step with the mains",
-        lambda e: e.telegrams.failed > 1 and e.harm.mains > 0.7,
+        lambda e: e.telegrams.failed > 1 and e.harm.mains > 0.9 and e.harm.up + e.harm.down > 8,
     ),
     Signature(
         "noise",
