@@ -180,18 +180,13 @@ def slow(*telegrams: bytes, since: float = 5.0) -> list[Heard]:
     return heard
 
 
+
+from tests.link.test_reception import encrypted
 def test_y():
-    for interval in (15.3, 61.3, 60.5):
-      for name, sender in SENDERS.items():
-        class F(AskedStage):
-            def watch(self):
-                super().watch()
-                f = self.meter.snapshot.watch
-                d = tuple(x.fault for x in f.faults)
-                if self.x != (d, f.damage):
-                    self.x = (d, f.damage); print(round(self.clock.now, 1), self.x)
-            x = None
-        of = replace(EVERY_MINUTE, port=replace(EVERY_MINUTE.port, request_interval=interval))
-        print(name, interval)
-        with playing(of=of, stage=F(sender, end=20 * interval)) as stage:
-            print(stage.meter.snapshot.link.accepted, stage.dropped)
+    wire = encrypted(100)
+    line = [Heard(5 + 10*n, {FAST: w, SLOW: b"\xf3\x81" * 40}) for n, w in enumerate(wire)]
+    with playing(of=AUTO, stage=LineStage(line, end=905)) as stage:
+        print(stage.rates, stage.errors, stage.dropped, stage.faults(), stage.link.missed)
+    line = [Heard(5 + 10*n, {FAST: b"\x93\x22" * 400, SLOW: b"\xf3\x81" * 40}) for n, w in enumerate(wire)]
+    with playing(of=AUTO, stage=LineStage(line, end=905)) as stage:
+        print(stage.rates, stage.errors, stage.dropped, stage.faults(), stage.link.missed)
