@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from p1_exporter.link.counters import Counters
-    from p1_exporter.link.damage import Damage
+    from p1_exporter.link.damage.analysis import Damage
     from p1_exporter.link.port import Chunk
     from p1_exporter.telegram.events import Reason
 

@@ -9,7 +9,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.damage import Ration
+from p1_exporter.link.damage.ration import Ration
 from p1_exporter.link.history import KEPT_BYTES, History, Outcome
 from p1_exporter.link.line import Line
 from p1_exporter.link.reception import Accepted, Refused
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from p1_exporter.link.counters import Counters
-    from p1_exporter.link.damage import Damage, DamageAnalysis
+    from p1_exporter.link.damage.analysis import Damage, DamageAnalysis
     from p1_exporter.link.diagnosis import Diagnosis
     from p1_exporter.link.evidence import Evidence
     from p1_exporter.link.port import Chunk
@@ -251,7 +251,7 @@ class LinkWatch:
         if not self._ration.take():
             return None
         if self._analysis is None:
-            from p1_exporter.link.damage import DamageAnalysis  # noqa: PLC0415 - only where something is wrong
+            from p1_exporter.link.damage.analysis import DamageAnalysis  # noqa: PLC0415 - only where something is wrong
 
             self._analysis = DamageAnalysis()
         while self._good:

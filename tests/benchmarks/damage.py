@@ -7,7 +7,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.damage import DamageAnalysis
+from p1_exporter.link.damage.analysis import DamageAnalysis
 from p1_exporter.telegram.crc import ARC
 from p1_exporter.telegram.framer import MAX_TELEGRAM
 from tests.benchmarks.measure import Figure, figure

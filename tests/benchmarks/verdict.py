@@ -16,10 +16,10 @@ from p1_exporter.link.counters import Counters
 from p1_exporter.link.line import Line
 from p1_exporter.link.port import GATHER_SECONDS, Chunk
 from p1_exporter.simulator.faults import FAULTS
-from p1_exporter.simulator.models import MODELS
+from p1_exporter.simulator.models import MODELS, telegram
 from p1_exporter.simulator.recording import NOON
 from p1_exporter.simulator.wire import Wire
-from tests.benchmarks.table import show_table
+from tests.benchmarks.table import show
 from tests.system.watched import Watched
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 MODELS_MEASURED: Final = ("dsmr5", "dsmr4", "dsmr2")
 DRIVERS: Final = ("amba-pl011", "ftdi_sio", "bcm2835aux", "tcp")
 SEVERITIES: Final = (0.6, 0.9)
+FIRST: Final = 0.5
+"""Seconds from the opening of the port to the first telegram."""
+START: Final = NOON - FIRST
 _FREQUENT: Final = 1
 _NOT_ON_THE_WIRE: Final = ("disconnected",)
 HARMLESS: Final = frozenset({("checksum", "polynomial", "dsmr2"), ("wrong_format", "", "dsmr2")})
@@ -105,7 +108,7 @@ def measure(case: Case) -> Times:
         elif counters is not None:
             watched.counted(time, counters)
     watched.until(end)
-    onset = _first_affected(watched.accepted, begin, repair, model.interval)
+    onset = _first_affected(watched.accepted, case, begin, repair)
     changes = watched.changes
     named = next((c.time for c in changes if c.time > begin and set(c.names) & case.right), None)
     if named is not None and named > repair:
@@ -119,13 +122,16 @@ def measure(case: Case) -> Times:
     )
 
 
-def _first_affected(accepted: list[float], begin: float, end: float, interval: float) -> float:
-    """Return when the first telegram began that was not accepted; the beginning where all were."""
-    expected = [begin + 0.5 + number * interval for number in range(int((end - begin) / interval))]
-    missing = (
-        time for time in expected if not any(abs(began - time) < interval / 2 for began in accepted)
-    )
-    return next(missing, begin + 0.5)
+def _first_affected(accepted: list[tuple[float, bytes]], case: Case, begin: float, end: float) -> float:
+    """Return when the first telegram began that did not arrive as it was sent; the beginning where all did."""
+    model = MODELS[case.model]
+    household = model.household(case.seed)
+    intact = {data for _, data in accepted}
+    for number in range(int((end - begin) / model.interval)):
+        time = begin + FIRST + number * model.interval
+        if telegram(model, household, int(START + time)) not in intact:
+            return time
+    return begin + FIRST
 
 
 def _joined(
@@ -137,7 +143,7 @@ def _joined(
         wire = Wire(
             MODELS[case.model],
             case.seed,
-            NOON - 0.5 + begin,
+            START + begin,
             begin,
             fault=fault,
             severity=case.severity,
@@ -175,17 +181,19 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("faults", nargs="*")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--missed", action="store_true", help="only those that miss a bar, with the evidence")
     flags = parser.parse_args()
+    chosen = [case._replace(seed=flags.seed) for case in cases(flags.faults)]
+    missed = 0
+    show(_LINE.format("seconds to the verdict", "named", "cleared", "bar", "other names"))
     with ProcessPoolExecutor(2) as pool:
-        chosen = [case._replace(seed=flags.seed) for case in cases(flags.faults)]
-        times = list(pool.map(measure, chosen, chunksize=4))
-    shown = [each for each in times if not (flags.missed and each.held)]
-    show_table("Seconds to the verdict", _HEADER, [_row(each) for each in shown])
+        for times in pool.map(measure, chosen, chunksize=4):
+            missed += not times.held
+            show(_LINE.format(*_row(times)).rstrip())
+    show(f"{missed} of {len(chosen)} miss a bar")
     return 0
 
 
-_HEADER: Final = ("", "named", "cleared", "bar", "other names")
+_LINE: Final = "{:56} {:>7} {:>7}  {:10}  {}"
 
 
 def _row(times: Times) -> tuple[str, ...]:

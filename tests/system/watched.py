@@ -45,8 +45,8 @@ class Watched:
         self.watch = LinkWatch(now)
         self.watch.opened(now, line)
         self.reception = Reception(understanding or Understanding())
-        self.accepted: list[float] = []
-        """When those began that were accepted."""
+        self.accepted: list[tuple[float, bytes]] = []
+        """When those began that were accepted, and what they are."""
         self.refused: list[tuple[float, str]] = []
         """When those began that were rejected, and why."""
         self.changes: list[Change] = []
@@ -97,6 +97,6 @@ class Watched:
         for each in judged:
             self.watch.judged(each)
             if isinstance(each, Accepted):
-                self.accepted.append(each.began)
+                self.accepted.append((each.began, each.telegram.data))
             elif isinstance(each, Refused):
                 self.refused.append((each.began, each.reason))

@@ -11,8 +11,8 @@ from heapq import heappop, heappush
 from operator import xor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.costs import A_FLIP, SHIFT_COST, SHIFTED
-from p1_exporter.link.syndrome import effect, single_flips
+from p1_exporter.link.damage.costs import A_FLIP, SHIFT_COST, SHIFTED
+from p1_exporter.link.damage.syndrome import effect, single_flips
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -11,14 +11,14 @@ from functools import lru_cache
 from operator import ne
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.checking import Alternative, Sealed, Solution, character_cost, solve, text_cost
-from p1_exporter.link.costs import allowed, differences
-from p1_exporter.link.template import CHECKSUM_DIGITS, IS_DIGIT
+from p1_exporter.link.damage.checking import Alternative, Sealed, Solution, character_cost, solve, text_cost
+from p1_exporter.link.damage.costs import allowed, differences
+from p1_exporter.link.damage.template import CHECKSUM_DIGITS, IS_DIGIT
 
 if TYPE_CHECKING:
-    from p1_exporter.link.alignment import Alignment
-    from p1_exporter.link.chain import Block
-    from p1_exporter.link.template import Field, Template
+    from p1_exporter.link.damage.alignment import Alignment
+    from p1_exporter.link.damage.chain import Block
+    from p1_exporter.link.damage.template import Field, Template
 
 _DIGITS: Final = b"0123456789"
 _MOST_DIFFERING: Final = 250

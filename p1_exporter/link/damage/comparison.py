@@ -6,12 +6,12 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.alignment import Alignment, align
-from p1_exporter.link.explanation import Explanation, explain
-from p1_exporter.link.template import Template, template_of
+from p1_exporter.link.damage.alignment import Alignment, align
+from p1_exporter.link.damage.explanation import Explanation, explain
+from p1_exporter.link.damage.template import Template, template_of
 
 if TYPE_CHECKING:
-    from p1_exporter.link.alignment import Gap
+    from p1_exporter.link.damage.alignment import Gap
 
 _AGAIN: Final = 0.3
 """Effort for another alignment of the same telegram."""

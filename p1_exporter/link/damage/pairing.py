@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.costs import FOREIGN, GAP, LOST, REPLACED
+from p1_exporter.link.damage.costs import FOREIGN, GAP, LOST, REPLACED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

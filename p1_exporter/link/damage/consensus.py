@@ -10,12 +10,12 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from p1_exporter.link.alignment import align
-from p1_exporter.link.template import template_of
+from p1_exporter.link.damage.alignment import align
+from p1_exporter.link.damage.template import template_of
 from p1_exporter.telegram.crc import ARC
 
 if TYPE_CHECKING:
-    from p1_exporter.link.template import Template
+    from p1_exporter.link.damage.template import Template
 
 _MOST_TEXTS: Final = 7
 _ENOUGH_TEXTS: Final = 3

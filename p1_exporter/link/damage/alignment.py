@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.chain import Block, joined
-from p1_exporter.link.costs import differences
-from p1_exporter.link.matching import match
+from p1_exporter.link.damage.chain import Block, joined
+from p1_exporter.link.damage.costs import differences
+from p1_exporter.link.damage.matching import match
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from p1_exporter.link.template import Template
+    from p1_exporter.link.damage.template import Template
 
 _MOST_WORK: Final = 24_000
 """Bytes of both texts that are compared with each other at most: two of the longest telegrams."""

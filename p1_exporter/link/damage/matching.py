@@ -13,14 +13,14 @@ from itertools import accumulate
 from operator import add
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link import chain, pairing
-from p1_exporter.link.chain import Block, best_chain, joined
-from p1_exporter.link.costs import ANY_CHARACTER, FOREIGN, GAP, LOST, REPLACED, costs, gap_cost
+from p1_exporter.link.damage import chain, pairing
+from p1_exporter.link.damage.chain import Block, best_chain, joined
+from p1_exporter.link.damage.costs import ANY_CHARACTER, FOREIGN, GAP, LOST, REPLACED, costs, gap_cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from p1_exporter.link.template import Template
+    from p1_exporter.link.damage.template import Template
 
 _PAIRED: Final = tuple(cost - LOST - FOREIGN for cost in range(256))
 """By what a character that costs so much is dearer than a lost and a foreign one."""

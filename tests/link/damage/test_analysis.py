@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p1_exporter.link.damage import Damage, DamageAnalysis, Flip, Run
-from p1_exporter.link.matching import _Region, _Search
-from p1_exporter.link.ration import Ration
-from p1_exporter.link.template import template_of
+from p1_exporter.link.damage.analysis import Damage, DamageAnalysis, Flip, Run
+from p1_exporter.link.damage.matching import _Region, _Search
+from p1_exporter.link.damage.ration import Ration
+from p1_exporter.link.damage.template import template_of
 from p1_exporter.simulator.models import MODELS, telegram
 from p1_exporter.telegram.crc import ARC, X25
 from p1_exporter.telegram.events import Rejection, Telegram

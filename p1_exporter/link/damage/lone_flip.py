@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from p1_exporter.link.syndrome import single_flips
+from p1_exporter.link.damage.syndrome import single_flips
 from p1_exporter.telegram.crc import ARC
 
 _LINE_END: Final = b"\r\n"

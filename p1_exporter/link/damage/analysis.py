@@ -13,19 +13,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from p1_exporter.link.comparison import compare
-from p1_exporter.link.consensus import Consensus
-from p1_exporter.link.costs import SHIFTED
-from p1_exporter.link.lone_flip import lone_flip
-from p1_exporter.link.ration import Ration
-from p1_exporter.link.template import template_of
+from p1_exporter.link.damage.comparison import compare
+from p1_exporter.link.damage.consensus import Consensus
+from p1_exporter.link.damage.costs import SHIFTED
+from p1_exporter.link.damage.lone_flip import lone_flip
+from p1_exporter.link.damage.template import template_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from p1_exporter.link.comparison import Comparison
+    from p1_exporter.link.damage.comparison import Comparison
 
-__all__ = ["Damage", "DamageAnalysis", "Direction", "Flip", "Ration", "Run"]
 
 Direction = Literal["0_to_1", "1_to_0"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.costs import gap_cost
+from p1_exporter.link.damage.costs import gap_cost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

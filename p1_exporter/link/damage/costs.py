@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from p1_exporter.link.template import IS_DIGIT, IS_HEX, NONZERO
+from p1_exporter.link.damage.template import IS_DIGIT, IS_HEX, NONZERO
 
 if TYPE_CHECKING:
-    from p1_exporter.link.template import Template
+    from p1_exporter.link.damage.template import Template
 
 A_FLIP: Final = 7
 _ANOTHER_FLIP: Final = 3
