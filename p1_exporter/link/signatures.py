@@ -580,7 +580,7 @@ _FLIPPED: Final = (
             _failing(e)
             and e.harm.up + e.harm.down > 5
             and _few_marks(e)
-            and e.harm.foreign + e.harm.garbled < 2 * (e.harm.up + e.harm.down)
+            and e.harm.foreign + e.harm.garbled < 0.5 * (e.harm.up + e.harm.down)
         ),
     ),
     Signature(
