@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict
 
     from p1_exporter.link.share import ShareServer
+    from p1_exporter.meter import MeterSnapshot
 
 WALL = 1_795_425_300.0
 """What the system's clock shows when the monotonic one is at 0: the time in TELEGRAM, 2026-11-23 10:15:00."""
@@ -133,7 +134,7 @@ class Stage:
         """When the request line was raised and when it was released."""
         self.timeouts: list[float] = []
         self.waits: list[float] = []
-        self.seen: list[LinkSnapshot] = []
+        self.snapshots: list[MeterSnapshot] = []
         self.finished = threading.Event()
         self._released = threading.Event()
         self._port: ScriptedPort | None = None
@@ -166,7 +167,7 @@ class Stage:
         self.switched.append((self.clock.now, asserted))
 
     def watch(self) -> None:
-        self.seen.append(self.meter.snapshot.link)
+        self.snapshots.append(self.meter.snapshot)
 
     def goes_on(self, *steps: Step) -> None:
         """Let the open port give more, and wait until the meter has taken it."""
@@ -192,6 +193,11 @@ class Stage:
         self._released.set()
         self.meter.stop(10)
         assert not self.meter.healthy()
+
+    @property
+    def seen(self) -> list[LinkSnapshot]:
+        """The link in each snapshot."""
+        return [snapshot.link for snapshot in self.snapshots]
 
     @property
     def link(self) -> LinkSnapshot:

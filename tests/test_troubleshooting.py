@@ -78,15 +78,6 @@ def test_flags_that_the_page_names_are_flags_of_the_program() -> None:
     assert named - {option.flag for option in OPTIONS} == set()
 
 
-def test_links_within_the_page_lead_to_its_headings() -> None:
-    headings = {
-        heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", page(), re.MULTILINE)
-    }
-    links = set(re.findall(r"\]\(#([^)]+)\)", page()))
-    assert {"what-each-port-can-tell", "slow_fall"} <= links
-    assert links - headings == set()
-
-
 def test_the_alerts_are_a_file_of_rules() -> None:
     (rules,) = re.findall(r"```yaml\n(.*?)```", page(), re.DOTALL)
     (group,) = yaml.safe_load(rules)["groups"]

@@ -36,9 +36,9 @@ _TIME: Final = re.compile(
     rb"[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])(?:[01][0-9]|2[0-3])(?:[0-5][0-9]){2}"
 )
 # In damaged text: as part of an identity, unlike a number with unit or fraction, or a time stamp.
-_STRAY_NUMBER: Final = re.compile(LONG_NUMBER.pattern + rb"+(?![*.]|[SWsw]\))")
+_STRAY_NUMBER: Final = re.compile(rb"(?<![0-9A-Fa-f])" + LONG_NUMBER.pattern + rb"(?![0-9A-Fa-f*.]|[SWsw]\))")
 # The end of a header that cannot be read.
-_HEADER_END: Final = re.compile(rb"[0-9]{5,}(?=[^()\r\n]{0,3}\r\n\r\n)")
+_HEADER_END: Final = re.compile(rb"(?<![0-9])[0-9]{5,32}(?=[^()\r\n]{0,3}\r\n\r\n)")
 
 _BEFORE: Final = 96
 _KNOWN_START: Final = re.compile(rb"(?:" + CODE.pattern + rb"|" + _HEADER.pattern + rb"?)\Z")
@@ -155,6 +155,7 @@ class References:
     def __init__(self) -> None:
         self._seen: dict[bytes, Counter[bytes]] = {}
         self._certain: set[tuple[bytes, bytes]] = set()
+        self._contents: dict[bytes, list[bytes]] = {}
 
     def learn(self, place: Place, content: bytes, *, certain: bool) -> None:
         """Take note of the `content` of a place; `certain` if a checksum vouches for it."""
@@ -162,12 +163,18 @@ class References:
         is_plausible = certain or not content or (content.isalnum() and not _TIME.match(content))
         if not (place.closed and is_plausible):
             return
+        self._contents.pop(place.prefix, None)
         self._seen.setdefault(place.prefix, Counter())[content] += 1
         if certain:
             self._certain.add((place.prefix, content))
 
     def contents(self, prefix: bytes) -> list[bytes]:
         """Return what stands after `prefix`: what was received for certain, else what most copies agree on."""
+        if prefix not in self._contents:
+            self._contents[prefix] = self._judged(prefix)
+        return self._contents[prefix]
+
+    def _judged(self, prefix: bytes) -> list[bytes]:
         seen = self._seen.get(prefix, Counter())
         certain = [content for content in seen if (prefix, content) in self._certain]
         if certain or not seen:

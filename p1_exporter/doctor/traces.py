@@ -178,7 +178,7 @@ def _distorted(fault: str) -> _Distorted:
     return _Distorted(
         re.compile(digit + dash + digit + b"(?:" + names + b")" + digit + b"{1,3}" + group),
         re.compile(end + b"(?:" + mark + b"|" + digit + dash + digit + colon + b")"),
-        re.compile(b"(" + digit + b"{5,})(?=.{0,3}" + end + end + b")", re.DOTALL),
+        re.compile(b"(" + digit + b"{5,32})(?=.{0,3}" + end + end + b")", re.DOTALL),
     )
 
 

@@ -25,6 +25,7 @@ from tests.system.watched import Watched
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from p1_exporter.simulator.reporting import Counts
     from p1_exporter.simulator.wire import Read
     from tests.system.watched import Change
 
@@ -105,7 +106,7 @@ def measure(case: Case) -> Times:
     for time, read, counters in _joined(case, (0.0, begin, repair, end)):
         if read is not None:
             watched.received(Chunk(read.time, read.data, read.marks), counters)
-        elif counters is not None:
+        else:
             watched.counted(time, counters)
     watched.until(end)
     onset = _first_affected(watched.accepted, case, begin, repair)
@@ -136,7 +137,7 @@ def _first_affected(accepted: list[tuple[float, bytes]], case: Case, begin: floa
 
 def _joined(
     case: Case, bounds: tuple[float, float, float, float]
-) -> Iterator[tuple[float, Read | None, Counters | None]]:
+) -> Iterator[tuple[float, Read | None, Counters]]:
     """Yield when something happens on three wires, one after the other: what is read, and what the driver counted."""
     before = Counters()
     for fault, begin, end in zip((None, case.fault, None), bounds, bounds[1:], strict=False):
@@ -151,16 +152,21 @@ def _joined(
             driver=case.driver,
         )
         counters = before
-        while (due := wire.due) < end:
-            read = wire.take(due + GATHER_SECONDS)
-            if wire.counts is not None:
+        for second in range(int(begin), int(end)):
+            while (arrival := wire.arrival(second + 1)) is not None:
+                read = wire.take(arrival + GATHER_SECONDS)
                 counters = _sum(before, wire.counts)
-            yield due, read, None if wire.counts is None else counters
+                yield arrival, read, counters
+            wire.take(second + 1)
+            counters = _sum(before, wire.counts)
+            yield second + 1, None, counters
         before = counters
 
 
-def _sum(one: Iterable[int | None], other: Iterable[int | None]) -> Counters:
-    return Counters(*(None if b is None else (a or 0) + b for a, b in zip(one, other, strict=True)))
+def _sum(before: Counters, counts: Counts | None) -> Counters:
+    return Counters(
+        *(None if new is None else (old or 0) + new for old, new in zip(before, counts or before, strict=True))
+    )
 
 
 def cases(faults: Iterable[str] = ()) -> list[Case]:
