@@ -128,7 +128,7 @@ class Redaction:
                 for trace in similar.traces(text, start, stop):
                     # Of the many ways to lay digits over digits, the clearest came first.
                     taken = self._taken[trace.start : trace.start + len(trace.sent)]
-                    if sum(taken) * 4 < len(taken) * 3:
+                    if trace.clear or sum(taken) * 4 < len(taken) * 3:
                         self._replace(trace.start, trace.sent, wire)
 
     def _by_value(self) -> None:

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from p1_exporter.telegram.crc import Checksum
 
 _ENDING: Final = re.compile(rb"!([0-9A-Fa-f]{1,4})[\r\n\0]*\Z")
-# Also a line that has the length of one, and digits: its mark may be damaged or lost.
+# Four digits whatever follows, fewer at the end of a line; and a line of the length of an ending whose mark is damaged
+# or lost.
 _DAMAGED_ENDING: Final = re.compile(
-    rb"(!|(?<=[\r\n])[^!\r\n]?(?=[0-9A-Fa-f]{4}[\r\n]))([^\r\n\0!/()]{1,4})(?=([\r\n\0])|\Z)"
+    rb"(!|(?<=[\r\n])[^!\r\n]?(?=[0-9A-Fa-f]{4}[\r\n]))"
+    rb"([0-9A-Fa-f]{4}|[^\r\n\0!/()]{1,4}(?=([\r\n\0])|\Z))"
 )
 _DIGITS: Final = 4
 _BITS: Final = 4
@@ -95,7 +97,9 @@ def reseal_damaged(part: Text, checksum: Checksum = ARC) -> None:
         since = ending.end()
         # Digits that a cut took away are the last ones, digits that a meter left out the first.
         missing = 0 if ending[3] else _DIGITS - len(ending[2])
-        _print(part, ending.start(2), ending[2], _nibbles(changed >> _BITS * missing, len(ending[2])))
+        if part.after[slice(*ending.span(2))] == part.before[slice(*ending.span(2))]:
+            # Unless it is part of a message.
+            _print(part, ending.start(2), ending[2], _nibbles(changed >> _BITS * missing, len(ending[2])))
 
 
 def _nibbles(number: int, count: int) -> Iterator[int]:

@@ -27,6 +27,8 @@ class Trace(NamedTuple):
 
     start: int
     sent: list[int | None]
+    clear: bool
+    """Whether the line around it leaves no doubt that it is laid over the text rightly."""
 
 
 # Pieces of text that are looked for as a whole.
@@ -40,6 +42,8 @@ _FEWEST_MATCHES: Final = 8
 _FEWEST_MATCHES_INSIDE: Final = 3
 # Of numbers that have nothing to do with each other, a fifth of the digits are the same.
 _SHARE: Final = 0.4
+# Hexadecimal text is as much as half the same as itself two digits on.
+_CLEAR_SHARE: Final = 0.8
 _LONGEST_CUT: Final = 24
 _CUT: Final = re.compile(CODE.pattern + rb"|[()\n]|/[A-Za-z]{3}[^\r\n]")
 
@@ -85,11 +89,12 @@ class Similar:
         same = matches(here, sent)
         if same < max(_FEWEST_MATCHES, _SHARE * len(here)):
             return
+        clear = same >= _CLEAR_SHARE * len(here)
         known = in_step(sent, here)
         for begin, end in _uncut(text, max(at + piece.start, first), min(at + piece.stop, last)):
             same_part = matches(text[begin:end], piece.text[begin - at : end - at])
             if same_part >= max(_FEWEST_MATCHES_INSIDE, _SHARE * (end - begin)):
-                yield same, Trace(begin, known[begin - first : end - first])
+                yield same, Trace(begin, known[begin - first : end - first], clear)
 
 
 def _uncut(text: bytes, start: int, stop: int) -> Iterator[Span]:

@@ -60,9 +60,9 @@ def _nothing_understood(e: Evidence) -> bool:
     return not e.telegrams.accepted and e.bursts.main > 1
 
 
-def _cut_cleanly(e: Evidence) -> bool:
-    """Tell whether telegrams are cut at one place only: no more than one broken line in each."""
-    return e.bursts.main > 3 and (1 - e.lines.whole) * e.lines.number < 1.1 * e.bursts.main
+def _broken_lines(e: Evidence) -> float:
+    """Return how many lines are broken in each telegram: where it is cut at one place, that is one."""
+    return (1 - e.lines.whole) * e.lines.number / max(e.bursts.main, 1)
 
 
 def _text_gone(e: Evidence) -> bool:
@@ -85,7 +85,7 @@ def _pure(e: Evidence) -> bool:
     flips = e.harm.up + e.harm.down + e.harm.garbled
     flipped = flips > e.harm.gaps or e.harm.foreign + e.harm.garbled > 0.2 * e.harm.lost
     # So many flipped bits would have made something of a character that is no text.
-    apparent = flips > 7 and e.characters.printable == 1
+    apparent = e.characters.printable == 1 and (flips > 7 or e.harm.lost > 20 * flips)
     return _clean(e) and (not e.telegrams.accepted or apparent or not flipped) and e.bursts.stray <= 2
 
 
@@ -124,16 +124,20 @@ def _late_starts(e: Evidence) -> bool:
     """Tell whether a software UART has missed start bits: it knows no framing errors."""
     often = e.characters.high > 0.01 and e.characters.high_of_late_starts > 0.18
     mostly = e.characters.high > 0.002 and e.characters.high_of_late_starts > 0.4
-    shifted = e.harm.shifted > max(2, (e.harm.up + e.harm.down) / 2)
+    shifted = e.harm.shifted > max(4, (e.harm.up + e.harm.down) / 2)
     # Of a UART that tells nothing, only a line that is still between telegrams is beyond suspicion.
     still = e.uart.tells_breaks or (not e.characters.nul and e.bursts.stray <= 2 and e.bursts.idle > 0.5)
     unmarked = e.uart.framing < 0.0005 and still
     return _failing(e) and (often or mostly or shifted) and unmarked and not _text_gone(e)
 
 
-def _at_the_rate_of_mains(e: Evidence) -> bool:
-    """Tell whether so many breaks come in a second as the mains have periods, or a multiple."""
-    return e.uart.breaks > 500 and abs(e.break_rate / 50 - round(e.break_rate / 50)) < 0.02
+def _steady_breaks(e: Evidence) -> bool:
+    """Tell whether breaks come as evenly as the mains make them, and not by fits and starts as a contact does."""
+    in_step = e.bursts.nul_variation < 0.7 and e.harm.mains > 0.6
+    # So many in a second as the mains have periods, or a multiple.
+    periods = e.break_rate / 50
+    counted = e.uart.breaks > 500 and abs(periods - round(periods)) < 0.02
+    return e.bursts.nul_variation < 0.4 or in_step or counted
 
 
 def _more_than_the_last_bit(e: Evidence) -> bool:
@@ -382,10 +386,7 @@ _DISTORTED: Final = (
         0.85,
         "breaks all the time, also between telegrams",
         lambda e: (
-            e.bursts.idle < 0.4
-            and e.characters.nul > 0.1
-            and (e.bursts.nul_variation < 0.4 or _at_the_rate_of_mains(e))
-            and e.telegrams.intact < 0.5
+            e.bursts.idle < 0.4 and e.characters.nul > 0.1 and _steady_breaks(e) and e.telegrams.intact < 0.5
         ),
     ),
     Signature(
@@ -473,7 +474,11 @@ _PURE: Final = (
         0.85,
         "telegrams break off, and what arrives of them is perfect",
         lambda e: (
-            _clean(e) and e.bursts.whole_beginnings > 0.8 and e.bursts.whole_endings < 0.7 and _cut_cleanly(e)
+            _clean(e)
+            and e.bursts.whole_beginnings > 0.8
+            and e.bursts.whole_endings < 0.7
+            and e.bursts.main > 3
+            and _broken_lines(e) < 1.1
         ),
     ),
     Signature(
@@ -485,6 +490,7 @@ _PURE: Final = (
             and e.bursts.whole_endings > 0.75
             and e.bursts.whole_beginnings < 0.7
             and e.bursts.main > max(3, 3 * e.bursts.stray)
+            and _broken_lines(e) < 2.5
             and e.characters.nul < 0.01
             and _few_marks(e)
         ),
