@@ -30,10 +30,23 @@ UNWANTED = {
     "multiprocessing",
     "p1_exporter.config_file",
     "p1_exporter.decode",
+    "p1_exporter.doctor",
     "p1_exporter.exposition.page",
+    "p1_exporter.link.capture",
+    "p1_exporter.link.damage.alignment",
+    "p1_exporter.link.damage.analysis",
+    "p1_exporter.link.damage.consensus",
+    "p1_exporter.link.damage.template",
+    "p1_exporter.link.diagnosis",
+    "p1_exporter.link.distortion",
+    "p1_exporter.link.evidence",
+    "p1_exporter.link.faults",
+    "p1_exporter.link.mains",
     "p1_exporter.link.replay_port",
     "p1_exporter.link.rfc2217_port",
+    "p1_exporter.link.rhythm",
     "p1_exporter.link.share",
+    "p1_exporter.link.signatures",
     "p1_exporter.link.simulated_port",
     "p1_exporter.simulator",
     "p1_exporter.web.tls",
@@ -42,9 +55,14 @@ UNWANTED = {
     "serial.tools",
     "sqlite3",
     "ssl",
+    "tomllib",
     "unittest",
     "yaml",
 }
+
+
+# Longer than it takes to look for faults a few times: once a second.
+TELEGRAMS, TELEGRAM_INTERVAL = 16, 0.25
 
 
 def modules_after(code: str) -> set[str]:
@@ -55,7 +73,7 @@ def modules_after(code: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
-    """The modules loaded after a meter on a terminal was read, and scraped in both formats."""
+    """The modules loaded after a meter on a terminal was read for some seconds, and asked for all there is to see."""
     meter, terminal = os.openpty()
     tty.setraw(terminal)
     arguments = (f"--serial.port={os.ttyname(terminal)}", "--web.listen-address=127.0.0.1:0")
@@ -70,10 +88,14 @@ def loaded() -> set[str]:
                 if (found := re.search(r"http://127\.0\.0\.1:(\d+)/metrics", line))
             )
             until = time.monotonic() + 20
-            while "p1_power_import_watts" not in (text := scraped(port)):
+            while accepted(text := page(port, "/metrics")) < TELEGRAMS:
                 assert time.monotonic() < until, text
                 os.write(meter, TELEGRAM)
-            assert "# EOF" in scraped(port, "application/openmetrics-text; version=1.0.0")
+                time.sleep(TELEGRAM_INTERVAL)
+            assert 'p1_telegram_errors_total{meter="main",reason="crc"} 0.0' in text
+            assert "# EOF" in page(port, "/metrics", "application/openmetrics-text; version=1.0.0")
+            assert '"faults": []' in page(port, "/api/v1/status")
+            assert "Meter main" in page(port, "/")
             process.terminate()
             out, _ = process.communicate(timeout=10)
         finally:
@@ -83,10 +105,16 @@ def loaded() -> set[str]:
     return set(json.loads(out))
 
 
-def scraped(port: int, accept: str = "text/plain") -> str:
+def accepted(metrics: str) -> float:
+    found = re.search(r'^p1_telegrams_accepted_total\{meter="main"\} (\S+)$', metrics, re.MULTILINE)
+    assert found
+    return float(found[1])
+
+
+def page(port: int, path: str, accept: str = "*/*") -> str:
     server = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        server.request("GET", "/metrics", headers={"Accept": accept})
+        server.request("GET", path, headers={"Accept": accept})
         return server.getresponse().read().decode()
     finally:
         server.close()

@@ -217,6 +217,24 @@ def test_a_line_on_which_nothing_arrives_is_silent_until_something_does() -> Non
         assert stage.faults(since=75) == set()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        every(1, TELEGRAM, since=3.0),
+        every(1, *[TELEGRAM] * 3, since=3.0),
+        every(10, *[TELEGRAM] * 3),
+        every(400, TELEGRAM, TELEGRAM),
+    ],
+    ids=["after the first telegram", "after some", "of a slow meter", "again after one telegram"],
+)
+def test_a_line_that_falls_silent_stays_silent(line: list[Heard]) -> None:
+    fell_silent = line[-1].time
+    with following(LineStage(line, end=fell_silent + 300)) as stage:
+        for moment in range(60, 300, 10):
+            now = fell_silent + moment
+            assert stage.faults(since=now, until=now + 10) == {"silent"}
+
+
 @pytest.mark.parametrize("interval", [1.0, 10.0])
 def test_a_link_that_works_has_no_fault_and_nothing_is_looked_for(interval: float) -> None:
     with following(LineStage(every(interval, *[TELEGRAM] * 300), end=250)) as stage:
@@ -269,6 +287,16 @@ def test_a_request_line_that_is_released_now_and_then_is_no_fault(sender: Sender
         assert {fault for snapshot in stage.snapshots for fault in snapshot.watch.faults} == set()
 
 
+@pytest.mark.parametrize("sender", SENDERS.values(), ids=SENDERS)
+@pytest.mark.parametrize("interval", [15.3, 60.5])
+def test_what_the_request_line_cuts_is_no_damage(sender: Sender, interval: float) -> None:
+    of = replace(EVERY_MINUTE, port=replace(EVERY_MINUTE.port, request_interval=interval))
+    stage = AskedStage(sender, end=20 * interval)
+    with playing(of=of, stage=stage):
+        assert stage.link.accepted >= 10
+        assert stage.meter.snapshot.watch.damage == DamageTotals()
+
+
 def test_a_request_line_that_is_held_in_vain_leaves_a_silent_line() -> None:
     with following(LineStage([], end=60), of=HELD) as stage:
         assert stage.link.request_asserted is True
@@ -297,6 +325,20 @@ def test_what_happened_to_a_rejected_telegram_is_added_to_the_totals(
     with following(LineStage(every(1, *GOOD, damaged, TELEGRAM), end=12)) as stage:
         assert stage.errors == {"crc": 1}
         assert stage.meter.snapshot.watch.damage == totals
+
+
+def test_a_telegram_that_began_before_the_port_was_opened_is_not_damaged() -> None:
+    # At 10 s the port is back, in the middle of a telegram.
+    line = [*every(1, *GOOD), Heard(10.0, {FAST: TELEGRAM[60:]}), *every(1, *GOOD, since=11.0)]
+    with following(LineStage(line, end=20, gone=(8.5, 9.5))) as stage:
+        assert stage.link.accepted > len(GOOD)
+        assert stage.dropped == {"noise": len(TELEGRAM) - 60}
+        assert stage.meter.snapshot.watch.damage == DamageTotals()
+
+
+def test_a_telegram_without_its_beginning_is_damaged_if_it_was_listened_to() -> None:
+    with following(LineStage(every(1, *GOOD, TELEGRAM[60:], TELEGRAM), end=12)) as stage:
+        assert stage.meter.snapshot.watch.damage == DamageTotals(lost=60)
 
 
 def test_totals_of_damage_only_grow_also_when_the_port_is_opened_anew() -> None:
@@ -399,15 +441,16 @@ def test_a_link_that_works_is_never_touched(interval: float) -> None:
 
 
 def test_an_encrypted_meter_is_not_touched_though_it_pauses_again_and_again() -> None:
-    # What it sends is no text, and is read in halves.
+    # What it sends is no text, and is read in halves. It pauses for two minutes after each four telegrams.
+    times = [160.0 * group + 10.0 * number for group in range(4) for number in range(4)]
     halves = [
         Heard(time, {FAST: half})
-        for number, frame in enumerate(encrypted(5))
-        for time, half in ((100.0 * number, frame[:700]), (100.0 * number + 0.05, frame[700:]))
+        for began, frame in zip(times, encrypted(16), strict=True)
+        for time, half in ((began, frame[:700]), (began + 0.05, frame[700:]))
     ]
     of = replace(AUTO, understanding=Understanding(cipher=Cipher(KEY)))
-    with following(LineStage(halves, end=450), of=of) as stage:
-        assert stage.link.accepted == 5
+    with following(LineStage(halves, end=600), of=of) as stage:
+        assert stage.link.accepted == 16
         assert stage.rates == []
 
 

@@ -15,7 +15,9 @@ from p1_exporter.link.faults import faults
 from p1_exporter.link.state import FAULT_NAMES
 from p1_exporter.options import OPTIONS
 
-PAGE = Path(__file__).parent.parent / "docs" / "troubleshooting.md"
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "troubleshooting.md"
+README = ROOT / "README.md"
 CIRCUIT_WORDS = dict(zip(CIRCUITS, ("transistor", "optocoupler", "USB cable", "serial server"), strict=True))
 
 
@@ -64,6 +66,13 @@ def test_a_step_names_the_circuits_that_it_is_for(name: str) -> None:
         named = {circuit for circuit, word in CIRCUIT_WORDS.items() if word in words}
         assert named == (set() if step.circuits == CIRCUITS else set(step.circuits))
         assert (" if " in f" {words}") == bool(step.when)
+
+
+def test_the_example_in_the_readme_has_the_advice_that_the_doctor_gives() -> None:
+    (example,) = re.findall(r"\$ \S+ doctor [^\n]*fault=slow_fall.*?\n```", README.read_text(), re.DOTALL)
+    advice = faults()["slow_fall"].advice("transistor", ())
+    assert len(advice) > 3
+    assert [step for step in advice if step not in " ".join(example.split())] == []
 
 
 def test_metrics_that_the_page_names_are_those_of_the_link() -> None:

@@ -32,7 +32,7 @@ _OPTOCOUPLER: Final = """\
 
                             5 V                   3.3 V
                              |                      |
-                      [pull-up 1k]             [R1 1k]
+                      [pull-up 390]            [R1 1k]
                              |                      |
  Data     5 o--[  cable  ]---+---[optocoupler]------+-----o  [RXD]
                                         |

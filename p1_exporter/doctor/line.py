@@ -104,8 +104,10 @@ class LineExamination:
 
     def _listen_at_the_right_speed(self, port: Port) -> Evidence:
         search = RateSearch(port.baudrate) if self.settings.baudrate is None else None
-        for _ in range(_MOST_ROUNDS):
+        for rounds_left in reversed(range(_MOST_ROUNDS)):
             before = port.baudrate
+            if not rounds_left:
+                search = None
             listener = self._listener(port)
             if self.recorder:
                 header = CaptureHeader(port.driver, port.baudrate, request_line=port.request_line)

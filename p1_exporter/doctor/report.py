@@ -121,7 +121,7 @@ def _named(diagnosis: Diagnosis, circuit: Circuit, computer: Sequence[Finding]) 
         confidence=diagnosis.confidence,
         meaning=fault.meaning,
         seen=diagnosis.seen,
-        part=causes[0].summary if causes else fault.part(circuit),
+        part=causes[0].summary.rstrip(".") if causes else fault.part(circuit),
         marked=tuple(fault.marks(circuit)),
         advice=specific + general,
     )

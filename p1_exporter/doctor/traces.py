@@ -272,9 +272,10 @@ class Expected:
     def _unknown(self, text: bytes, taken: bytes | bytearray, start: int, stop: int) -> Iterator[Span]:
         """Return the stretches in which nothing is as in the good telegram, nor taken."""
         known = bytearray(taken[start:stop])
-        for place in range(start, stop - _KNOWN + 1):
+        for place in range(max(0, start - _KNOWN + 1), stop):
             if text[place : place + _KNOWN] in self._known:
-                known[place - start : place - start + _KNOWN] = b"\1" * _KNOWN
+                first, last = max(place, start) - start, min(place + _KNOWN, stop) - start
+                known[first:last] = b"\1" * (last - first)
         for stretch in re.finditer(rb"\0{%d,}" % _UNKNOWN, known):
             if not mostly_zeros(text[start + stretch.start() : start + stretch.end()]):
                 yield start + stretch.start(), start + stretch.end()

@@ -565,6 +565,12 @@ _FLIPPED: Final = (
     ),
     Signature(
         "slow_fall",
+        0.7,
+        "zeros that are followed by a one arrive as ones at times",
+        lambda e: _failing(e) and e.text.fall_late > 1.2 * e.text.as_sent + 0.08 and _few_marks(e),
+    ),
+    Signature(
+        "slow_fall",
         0.85,
         "characters that digits and line ends become when zeros arrive too short",
         lambda e: (

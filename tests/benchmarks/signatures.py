@@ -8,17 +8,13 @@ from __future__ import annotations
 import sys
 import time
 from statistics import median
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from p1_exporter.simulator.faults import FAULTS
-from p1_exporter.simulator.models import MODELS
-from p1_exporter.simulator.recording import Counted, record
-from p1_exporter.telegram.events import Telegram
-from p1_exporter.telegram.framer import Framer
+from p1_exporter.simulator.models import MODELS, wire_bytes
+from p1_exporter.simulator.recording import NOON, Counted, record
+from p1_exporter.telegram.parity import without_parity
 from tests.benchmarks.table import show_table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SEVERITIES: Final = (0.25, 0.6, 1.0)
 DRIVERS: Final = ("amba-pl011", "ftdi_sio", "bcm2835aux", "8250")
@@ -30,7 +26,7 @@ class Signature(NamedTuple):
     """What a program sees of a link; shares are of 1.
 
     Attributes:
-        intact: accepted telegrams, of those sent.
+        intact: telegrams that arrived whole, with or without their parity bits, of those sent.
         marked: characters marked, but for breaks, of those received.
         breaks: a second.
         nul, bit_7: characters that are 00, or above 7F, of those received.
@@ -64,11 +60,9 @@ def signature(  # noqa: PLR0913 - as `record`
     """Record so many telegrams, and return what they look like."""
     meter = MODELS[model]
     seconds = telegrams * meter.interval
-    healthy = b"".join(
-        item.data for item in record(model, seed=seed, seconds=seconds) if not isinstance(item, Counted)
-    )
-    whole = set(_telegrams(healthy))
-    sent = len(healthy)
+    household = meter.household(seed)
+    whole = [wire_bytes(meter, household, NOON + when) for when in range(0, seconds, meter.interval)]
+    sent = sum(map(len, whole))
     one = sent / telegrams * 10 / meter.baudrate
     data = bytearray()
     marks = {"framing": 0, "parity": 0, "break": 0}
@@ -85,7 +79,7 @@ def signature(  # noqa: PLR0913 - as `record`
         if one + 0.1 < (item.time - 0.5) % meter.interval < meter.interval - 0.1:
             between += len(item.data)
     cost = time.process_time() - began
-    intact = sum(telegram in whole for telegram in _telegrams(bytes(data)))
+    intact = sum(telegram in data or without_parity(telegram) in data for telegram in whole)
     total = len(data) or 1
     return Signature(
         intact=intact / telegrams,
@@ -98,14 +92,6 @@ def signature(  # noqa: PLR0913 - as `record`
         taken=(counted - len(data)) / counted if counted else 0.0,
         cost=cost / telegrams,
     )
-
-
-def _telegrams(data: bytes) -> Iterator[bytes]:
-    """Yield the telegrams that are whole, or seem to be, without their parity bits."""
-    framer = Framer()
-    for event in (*framer.receive(data), *framer.silence()):
-        if isinstance(event, Telegram):
-            yield event.data
 
 
 def main(faults: list[str]) -> int:

@@ -106,7 +106,7 @@ def measure(case: Case) -> Times:
     for time, read, counters in _joined(case, (0.0, begin, repair, end)):
         if read is not None:
             watched.received(Chunk(read.time, read.data, read.marks), counters)
-        else:
+        elif counters is not None:
             watched.counted(time, counters)
     watched.until(end)
     onset = _first_affected(watched.accepted, case, begin, repair)
@@ -137,9 +137,9 @@ def _first_affected(accepted: list[tuple[float, bytes]], case: Case, begin: floa
 
 def _joined(
     case: Case, bounds: tuple[float, float, float, float]
-) -> Iterator[tuple[float, Read | None, Counters]]:
+) -> Iterator[tuple[float, Read | None, Counters | None]]:
     """Yield when something happens on three wires, one after the other: what is read, and what the driver counted."""
-    before = Counters()
+    before: Counters | None = None
     for fault, begin, end in zip((None, case.fault, None), bounds, bounds[1:], strict=False):
         wire = Wire(
             MODELS[case.model],
@@ -163,9 +163,11 @@ def _joined(
         before = counters
 
 
-def _sum(before: Counters, counts: Counts | None) -> Counters:
+def _sum(before: Counters | None, counts: Counts | None) -> Counters | None:
+    if before is None or counts is None:
+        return None if counts is None else Counters(*counts)
     return Counters(
-        *(None if new is None else (old or 0) + new for old, new in zip(before, counts or before, strict=True))
+        *(None if new is None else (old or 0) + new for old, new in zip(before, counts, strict=True))
     )
 
 

@@ -362,11 +362,12 @@ def test_a_checksum_with_a_damaged_or_lost_mark_does_not_give_the_old_one_away(m
     assert found == good[:-7] + mark + good[-6:]
 
 
-def test_a_flipped_bit_in_an_identity_stays_one_flipped_bit() -> None:
+@pytest.mark.parametrize("identity", [HEADER_NUMBER, SERIAL_HEX])
+def test_a_flipped_bit_in_an_identity_stays_one_flipped_bit(identity: bytes) -> None:
     data = telegram(3)
-    start = data.index(SERIAL_HEX)
+    start = data.index(identity)
     good = redacted(data)[0]
-    for place in range(start, start + len(SERIAL_HEX)):
+    for place in range(start, start + len(identity), 2):
         for bit in range(8):
             damaged = bytearray(data)
             damaged[place] ^= 1 << bit
@@ -465,7 +466,7 @@ def test_an_identity_is_found_when_the_code_before_it_is_damaged() -> None:
 
 def test_a_telegram_with_other_damage_is_not_changed_there() -> None:
     data = telegram(4)
-    for place in range(len(HEADER), len(data) - 6):
+    for place in [*range(len(HEADER), len(data) - 6), len(data) - 2, len(data) - 1]:
         if any(start <= place < start + len(part) for part in IDENTITIES if (start := data.find(part)) >= 0):
             continue
         damaged = bytearray(data)

@@ -497,7 +497,7 @@ def test_the_arrivals_of_what_is_decided_take_no_memory() -> None:
     reception = Reception(DEFAULT)
     found: list[Judged] = []
     for number in range(100):
-        for place, piece in enumerate(pieces(telegram(number) + b"?", 20)):
+        for place, piece in enumerate(pieces(telegram(number), 20)):
             found += receive(reception, (number + place / 50, piece))
         assert len(reception._arrivals._times) == 1
     assert verdicts(found) == ["accepted"] * 100

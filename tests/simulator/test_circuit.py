@@ -43,7 +43,7 @@ def test_a_pull_up_is_found_for_a_delay(bits: float) -> None:
 
 def test_a_time_constant_is_found_for_a_delay() -> None:
     rx = rx_node(rise_tau_for(0.7 * BIT))
-    fall, rise = rx.pass_on([0.001, 0.001 + 5 * BIT], LATER)
+    _, rise = rx.pass_on([0.001, 0.001 + 5 * BIT], LATER)
     assert rise - 0.001 - 5 * BIT == pytest.approx(0.7 * BIT, rel=0.01)
 
 

@@ -191,7 +191,6 @@ def test_mild_faults_let_telegrams_through_and_severe_ones_hardly_any(fault: str
 
 
 SIGNATURES = [
-    # fault, kind, driver, severity, {feature: (least, most)}
     (
         "inverted",
         "",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.counters import Counters
-from p1_exporter.link.line import Line
 from p1_exporter.link.port import GATHER_SECONDS, Chunk
 from p1_exporter.link.reception import Accepted, Reception, Refused, Understanding
 from p1_exporter.link.watch import LinkWatch
@@ -14,8 +12,10 @@ from p1_exporter.link.watch import LinkWatch
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from p1_exporter.link.counters import Counters
     from p1_exporter.link.diagnosis import Diagnosis
     from p1_exporter.link.evidence import Evidence
+    from p1_exporter.link.line import Line
     from p1_exporter.link.reception import Judged
 
 TICK: Final = 1.0
