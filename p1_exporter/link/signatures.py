@@ -140,6 +140,19 @@ def _steady_breaks(e: Evidence) -> bool:
     return e.bursts.nul_variation < 0.4 or in_step or counted
 
 
+def _begins_late(e: Evidence) -> bool:
+    """Tell whether beginnings of telegrams are missing and their ends are not."""
+    cut = e.bursts.whole_endings > 0.75 and e.bursts.whole_beginnings < 0.7 and _broken_lines(e) < 2.5
+    telegrams = e.bursts.main > max(3, 3 * e.bursts.stray)
+    return _failing(e) and telegrams and cut and e.characters.nul < 0.01 and _few_marks(e)
+
+
+def _contact(e: Evidence) -> bool:
+    """Tell whether a line goes low and comes back, at any time, with good text in between."""
+    often = e.characters.nul > 0.01 and e.bursts.idle < 0.7
+    return often and e.text.as_sent > 0.1 and e.telegrams.intact < 0.95
+
+
 def _more_than_the_last_bit(e: Evidence) -> bool:
     """Tell whether bits are wrong at other places too than where a clock that is off has them wrong first."""
     return e.harm.up > e.harm.up_at_top or e.line.marks == "character"
@@ -404,13 +417,9 @@ _DISTORTED: Final = (
         "intermittent",
         0.85,
         "breaks or NULs at any time, and pieces of telegrams missing",
-        lambda e: (
-            e.characters.nul > 0.01
-            and e.text.as_sent > 0.1
-            and e.bursts.idle < 0.7
-            and e.telegrams.intact < 0.95
-        ),
+        lambda e: _contact(e) and e.bursts.stray > 5 and e.bursts.stray_nul > 0.4,
     ),
+    Signature("intermittent", 0.7, "breaks or NULs all the time, and pieces of telegrams missing", _contact),
     Signature(
         "slow_rise",
         0.85,
@@ -485,16 +494,9 @@ _PURE: Final = (
         "request_drop",
         0.85,
         "telegrams begin late, and what arrives of them is perfect",
-        lambda e: (
-            _failing(e)
-            and e.bursts.whole_endings > 0.75
-            and e.bursts.whole_beginnings < 0.7
-            and e.bursts.main > max(3, 3 * e.bursts.stray)
-            and _broken_lines(e) < 2.5
-            and e.characters.nul < 0.01
-            and _few_marks(e)
-        ),
+        lambda e: _begins_late(e) and e.bursts.whole_beginnings < 0.5,
     ),
+    Signature("request_drop", 0.6, "telegrams begin late at times", _begins_late),
     Signature(
         "request_drop",
         0.85,
