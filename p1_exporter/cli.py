@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from p1_exporter.config import load
-from p1_exporter.deferred import defer
+from p1_exporter.deferred import defer, withhold
 from p1_exporter.errors import UserError
 from p1_exporter.flags import FlagParser, add_flags, add_run_flags, add_version_flag
 
@@ -149,6 +149,8 @@ def _add_simulate_flags(parser: argparse.ArgumentParser) -> None:
 def _run(flags: argparse.Namespace) -> int:
     # structlog imports it for methods that are not used here: 1.6 MiB of the 28 that a small Pi is to spare.
     defer("asyncio")
+    # Where it is installed, structlog would load it for tracebacks in colour: another 4 MiB.
+    withhold("rich")
     from p1_exporter.run import run  # noqa: PLC0415 - other commands do without the web server and its libraries
 
     run(flags)

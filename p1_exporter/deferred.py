@@ -22,3 +22,8 @@ class _Deferred(ModuleType):
 def defer(name: str) -> None:
     """Let imports of the module `name` succeed at once, and load it at its first use."""
     sys.modules.setdefault(name, _Deferred(name))
+
+
+def withhold(name: str) -> None:
+    """Let imports of the module `name` fail, as if it were not installed: for those who can do without it."""
+    sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # that is how Python marks it; typeshed does not know

@@ -5,7 +5,6 @@ A link that works costs next to nothing: what it takes to tell faults apart is l
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -44,8 +43,11 @@ _FREQUENT: Final = 3.0
 # How long something must be found before it is named, or gone before it is named no longer.
 _SETTLING_FREQUENT: Final = 4.0
 _SETTLING: Final = 10.0
-# While telegrams come, none of them bad, there is nothing to look for.
+# While telegrams come there is nothing to look for, but for the second thing that is odd: one is an accident.
 _QUIET_INTERVALS: Final = 2.5
+_USUAL_INTERVAL: Final = 5.0
+_SHORTEST_INTERVAL: Final = 1.0
+_ODDITIES: Final = 2
 
 
 class DamageTotals(NamedTuple):
@@ -101,8 +103,10 @@ class LinkWatch:
         self._noise_began = 0.0
         self._noise_ended = 0.0
         self._last_look = now
-        self._last_good: tuple[float, float] | None = None
-        self._last_trouble = now
+        self._expected = now + _QUIET_INTERVALS * _USUAL_INTERVAL
+        """By when another telegram must have been accepted."""
+        self._last_good: float | None = None
+        self._oddities: deque[float] = deque(maxlen=_ODDITIES)
         self._verdict = Verdict()
         self._settling = _SETTLING_FREQUENT
         self._ration = Ration()
@@ -128,10 +132,12 @@ class LinkWatch:
         """A read gave something."""
         self.history.received(chunk)
         if chunk.marks:
-            self._last_trouble = chunk.time
+            self._odd(chunk.time)
 
     def counted(self, now: float, counters: Counters) -> None:
         """The driver said what it counted."""
+        if self.history.counts and _errors(counters) != _errors(self.history.counts[-1].counters):
+            self._odd(now)
         self.history.counted(now, counters)
 
     def judged(self, judged: Judged) -> None:
@@ -180,10 +186,13 @@ class LinkWatch:
 
     def _quiet(self, now: float) -> bool:
         """Whether telegrams come as they should: then there is nothing to look for."""
-        if self._last_good is None or now - self._last_trouble < _FAR:
-            return False
-        last, interval = self._last_good
-        return now - last < _QUIET_INTERVALS * interval
+        odd = len(self._oddities) == _ODDITIES and now - self._oddities[0] < _FAR
+        return not odd and now < self._expected
+
+    def _odd(self, time: float) -> None:
+        """Take note of something that a good line does not do; what comes in one burst is one thing."""
+        if not self._oddities or time - self._oddities[-1] > _PAUSE:
+            self._oddities.append(time)
 
     def _recent_evidence(self, now: float) -> Evidence:
         from p1_exporter.link.evidence import gather  # noqa: PLC0415 - only where something is wrong
@@ -201,7 +210,8 @@ class LinkWatch:
     def _begin(self, now: float) -> None:
         self.history = History(now, self._kept_bytes)
         self._noise.clear()
-        self._last_trouble = now
+        self._oddities.clear()
+        self._expected = now + _QUIET_INTERVALS * _USUAL_INTERVAL
 
     def _accepted(self, accepted: Accepted) -> None:
         self._end_noise()
@@ -209,10 +219,9 @@ class LinkWatch:
         telegram, began = accepted.telegram, accepted.began
         self._good.append(telegram.data)
         self.history.decided(Outcome(began, telegram.size, None))
-        if self._last_good is not None:
-            self._last_good = (began, began - self._last_good[0])
-        else:
-            self._last_good = (began, math.inf)
+        interval = _USUAL_INTERVAL if self._last_good is None else began - self._last_good
+        self._expected = began + _QUIET_INTERVALS * max(interval, _SHORTEST_INTERVAL)
+        self._last_good = began
 
     def _failed(self, data: bytes, size: int, began: float, reason: Reason) -> None:
         self._end_noise()
@@ -230,7 +239,8 @@ class LinkWatch:
         if not self._noise:
             self._noise_began = stray.began
         self._noise += stray.noise.data[: MAX_TELEGRAM - len(self._noise)]
-        self._noise_ended = self._last_trouble = stray.began
+        self._noise_ended = stray.began
+        self._odd(stray.began)
 
     def _settle(self, now: float) -> None:
         if now - self._noise_ended > _PAUSE:
@@ -243,7 +253,7 @@ class LinkWatch:
         self._noise.clear()
 
     def _decided(self, outcome: Outcome) -> None:
-        self._last_trouble = outcome.began
+        self._odd(outcome.began)
         self.history.decided(outcome)
 
     def _examined(self, data: bytes) -> Damage | None:
@@ -260,3 +270,7 @@ class LinkWatch:
         if damage:
             self._totals = self._totals.plus(damage)
         return damage
+
+
+def _errors(counters: Counters) -> tuple[int | None, ...]:
+    return counters[1:]

@@ -10,7 +10,6 @@ A run that nothing disturbs is passed on whole.
 
 from __future__ import annotations
 
-import math
 import random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -109,6 +108,11 @@ class Wire:
         self._reporter = Reporter(self._driver, conditions.losses)
         self.counts: Counts | None = self._reporter.counts()
         """What the driver had counted as the last read was made; None if it counts nothing."""
+
+    @property
+    def now(self) -> float:
+        """Until when all is computed."""
+        return self._transmission.now
 
     def arrival(self, until: float) -> float | None:
         """Return when the next byte that was not taken yet can be read; None if that is not by `until`.
@@ -231,13 +235,14 @@ class WireBytes:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._looked = -math.inf
+        self._looked = wire.now
 
     @property
     def due(self) -> float:
         """When the next bytes will have arrived, or when to look again."""
         later = self._looked + _LOOK_AHEAD
-        return self._wire.arrival(later) or later
+        arrival = self._wire.arrival(later)
+        return later if arrival is None else arrival
 
     def take(self, now: float) -> bytes:
         """Return what has arrived by `now` and was not taken yet; it may be nothing."""
