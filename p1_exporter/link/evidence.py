@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from p1_exporter.link.distortion import LATE_STARTS, LETTERS_WITH_TOP_BIT, SHORT_ZEROS, text_share
 from p1_exporter.link.mains import in_step
 from p1_exporter.link.rhythm import Rhythm, median, rhythm
-from p1_exporter.telegram.parity import SLASH, without_parity
+from p1_exporter.telegram.parity import SLASH, looks_seven_bit, without_parity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,8 +33,6 @@ _TOP_BIT: Final = 7
 _ENOUGH_MARKED: Final = 20
 _FULL_BUFFER: Final = 4095
 _MOST_TENTHS: Final = 36_000
-_SEVEN_BIT_EVEN: Final = 0.9
-_SEVEN_BIT_HIGH: Final = 0.2
 _SLASHES: Final = (b"/", SLASH)
 _ENDING: Final = re.compile(rb"![0-9A-Fa-f]{0,4}[\r\n]*\Z")
 # A line of a telegram, whole; also the header, and what follows an end of line by itself.
@@ -220,7 +218,7 @@ def gather(look: Look, examined: Sequence[Outcome], line: Line, now: float) -> E
     wire = b"".join(chunk.data for chunk in chunks)
     received = _characters(wire, _marked(chunks))
     # Seven bits and parity, as old meters send, are read as eight bits; the parity bit says nothing of the text.
-    data = without_parity(wire) if _is_seven_bit(received) else wire
+    data = without_parity(wire) if looks_seven_bit(wire) else wire
     found = rhythm(chunks, line.capacity, network=line.network)
     seconds = max(now - look.began, 0.001)
     last = look.began if look.last_byte is None else look.last_byte
@@ -325,10 +323,6 @@ def _nul_variation(chunks: Sequence[Chunk]) -> float:
     mean = sum(counts) / len(counts)
     variance = sum((count - mean) ** 2 for count in counts) / len(counts)
     return math.sqrt(variance) / mean if mean else 0.0
-
-
-def _is_seven_bit(received: Characters) -> bool:
-    return received.even_of_rest > _SEVEN_BIT_EVEN and received.high > _SEVEN_BIT_HIGH
 
 
 def _seven_bit(data: bytes, received: Characters) -> Characters:

@@ -274,7 +274,12 @@ _DISTORTED: Final = (
         "wrong_format",
         0.9,
         "framing errors on just the characters with an even number of ones: the stop bit is a parity bit",
-        lambda e: e.uart.framing > 0.2 and e.characters.even_of_marked > 0.95 and e.text.as_sent > 0.2,
+        lambda e: (
+            e.uart.framing > 0.2
+            and e.characters.even_of_marked > 0.95
+            and e.characters.even_of_rest < 0.85
+            and e.text.as_sent > 0.2
+        ),
     ),
     Signature(
         "wrong_format",
@@ -291,7 +296,9 @@ _DISTORTED: Final = (
         "wrong_format",
         0.85,
         "characters with an odd number of ones do not get through",
-        lambda e: e.characters.even_of_rest > 0.97 and e.characters.high < 0.02 and e.characters.nul > 0.2,
+        lambda e: (
+            e.characters.even_of_rest > 0.97 and e.characters.high < 0.02 and 0.2 < e.characters.nul < 0.8
+        ),
     ),
     Signature(
         "wrong_format",
@@ -403,6 +410,12 @@ _DISTORTED: Final = (
         ),
     ),
     Signature(
+        "intermittent",
+        0.85,
+        "breaks or NULs at any time, and pieces of telegrams missing",
+        lambda e: _contact(e) and e.bursts.stray > 5 and e.bursts.stray_nul > 0.7,
+    ),
+    Signature(
         "hum",
         0.85,
         "many errors, all in step with the mains",
@@ -414,10 +427,10 @@ _DISTORTED: Final = (
         ),
     ),
     Signature(
-        "intermittent",
-        0.85,
-        "breaks or NULs at any time, and pieces of telegrams missing",
-        lambda e: _contact(e) and e.bursts.stray > 5 and e.bursts.stray_nul > 0.4,
+        "hum",
+        0.6,
+        "breaks all the time, without any pause",
+        lambda e: e.bursts.idle < 0.01 and e.characters.nul > 0.1 and e.telegrams.intact < 0.5,
     ),
     Signature("intermittent", 0.7, "breaks or NULs all the time, and pieces of telegrams missing", _contact),
     Signature(

@@ -14,6 +14,7 @@ from p1_exporter.link.line import Line
 from p1_exporter.link.reception import Accepted, Refused
 from p1_exporter.link.verdict import Verdict
 from p1_exporter.telegram.framer import MAX_TELEGRAM
+from p1_exporter.telegram.parity import looks_seven_bit, without_parity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -248,7 +249,7 @@ class LinkWatch:
 
     def _end_noise(self) -> None:
         if len(self._noise) >= _SHORTEST_TELEGRAM:
-            data = bytes(self._noise)
+            data = without_parity(self._noise) if looks_seven_bit(self._noise) else bytes(self._noise)
             self._decided(Outcome(self._noise_began, len(data), "unbegun", self._examined(data), data))
         self._noise.clear()
 

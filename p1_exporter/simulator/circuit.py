@@ -139,7 +139,7 @@ def rx_node(tau: float = _RX_OHM * _RX_FARAD, dead: float = _T1_STORAGE) -> Node
 
 def pull_up_for(fall_delay: float, farad: float = METER_FARAD + 3 * CABLE_FARAD) -> float:
     """Return the R2 (ohm) with which RX falls `fall_delay` seconds after the meter has released the wire."""
-    return max(fall_delay - RX_FALL, 0.0) / (farad * math.log((SUPPLY - MARK_VOLT) / (SUPPLY - T1_VOLT)))
+    return max(fall_delay - _T1_TURNS_ON, 0.0) / (farad * math.log((SUPPLY - MARK_VOLT) / (SUPPLY - T1_VOLT)))
 
 
 def rise_tau_for(rise_delay: float) -> float:
@@ -147,5 +147,7 @@ def rise_tau_for(rise_delay: float) -> float:
     return max(rise_delay - _T1_STORAGE, 0.0) / math.log((SUPPLY - 0.1) / (SUPPLY - _RX_RISE_VOLT))
 
 
-RX_FALL: Final = _T1_PULLS * math.log((SUPPLY - 0.1) / (_RX_FALL_VOLT - 0.1))
-"""Seconds from T1's beginning to conduct to a low RX."""
+_T1_TURNS_ON: Final = _T1_PULLS * math.log((SUPPLY - 0.1) / (_RX_FALL_VOLT - 0.1))
+RX_FALL: Final = 0.6e-6
+RX_RISE: Final = 0.35e-6
+"""Seconds from the meter's edge to that of RX, with the seed circuit and three metres of cable."""

@@ -15,7 +15,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from p1_exporter.simulator import disturbance
-from p1_exporter.simulator.circuit import MARK_MARGIN, Node, pull_up_for, rise_tau_for, rx_node, wire_node
+from p1_exporter.simulator.circuit import (
+    MARK_MARGIN,
+    RX_FALL,
+    RX_RISE,
+    Node,
+    pull_up_for,
+    rise_tau_for,
+    rx_node,
+    wire_node,
+)
 from p1_exporter.simulator.disturbance import Schedule
 from p1_exporter.simulator.models import BITS_A_CHARACTER
 from p1_exporter.simulator.reporting import Losses
@@ -175,12 +184,12 @@ _CLOCK_DRIFT: Final = 0.0015
 
 
 def _slow_fall(setting: Setting, severity: float) -> Conditions:
-    pull_up = pull_up_for(setting.bit * _by_degrees(severity, 0.47, 1.5))
+    pull_up = pull_up_for(RX_RISE + setting.bit * _by_degrees(severity, 0.432, 1.45))
     return Conditions(wire=wire_node(pull_up), drift=_DRIFT)
 
 
 def _slow_rise(setting: Setting, severity: float) -> Conditions:
-    tau = rise_tau_for(setting.bit * _by_degrees(severity, 0.552, 1.5))
+    tau = rise_tau_for(RX_FALL + setting.bit * _by_degrees(severity, 0.484, 1.43))
     return Conditions(rx=rx_node(tau), drift=_DRIFT)
 
 
@@ -278,9 +287,13 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
         "inverted": Fault(_inverted, "none: the polarity is wrong or it is not"),
         "wrong_speed": Fault(_wrong_speed, "none"),
         "wrong_format": Fault(_wrong_format, "none: a receiver of 8 bits is set to 7 bits and even parity"),
-        "clock": Fault(_clock, "how far off the clock is: 5.4 % at 0.3, 7.5 % at 1", ("fast", "slow")),
-        "slow_fall": Fault(_slow_fall, "the delay of RX's falling edges: 0.53 bit at 0.3, 1.2 bits at 1"),
-        "slow_rise": Fault(_slow_rise, "the delay of RX's rising edges: 0.53 bit at 0.3, 3.5 bits at 1"),
+        "clock": Fault(
+            _clock,
+            "how far off the clock is: 6.3 % fast or 4.4 % slow at 0.3, 8 or 7 % at 1",
+            ("fast", "slow"),
+        ),
+        "slow_fall": Fault(_slow_fall, "how much later RX falls than rises: 0.43 bit at 0.3, 1.45 bits at 1"),
+        "slow_rise": Fault(_slow_rise, "how much later RX rises than falls: 0.48 bit at 0.3, 1.43 bits at 1"),
         "noise": Fault(_noise, "how often an impulse gets through", ("ground", "field", "random")),
         "hum": Fault(_hum, "its peak: 0.5 V, the margin of mark, at 0.3, 2 V at 1"),
         "intermittent": Fault(_intermittent, "how often the contact opens"),

