@@ -242,7 +242,6 @@ _DISTORTED: Final = (
         lambda e: (
             _nothing_understood(e)
             and e.characters.nul > 0.9
-            and e.line.baudrate > 9600
             and (e.bursts.size > 600 or e.bursts.seconds > 0.25)
         ),
     ),

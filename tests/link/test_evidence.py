@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import accumulate
+from operator import add
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -108,10 +110,28 @@ def _chunk(time: float, data: bytes, found: list[Mark]) -> Chunk:
 
 
 chunks = st.lists(st.builds(_chunk, st.floats(0, 30), data, marks), max_size=8)
-counters = st.builds(
-    Counters, *(st.one_of(st.none(), st.integers(0, 20_000)) for _ in range(len(Counters._fields)))
+
+
+def _counted(told: list[bool], steps: list[tuple[float, list[int]]]) -> list[tuple[float, Counters]]:
+    """Return counters that never fall, of a driver that has some of them."""
+    sums = accumulate(
+        (rises for _, rises in sorted(steps)), lambda one, other: list(map(add, one, other)), initial=[0] * 6
+    )
+    times = [0.0, *(time for time, _ in sorted(steps))]
+    return [
+        (time, Counters(*(value if known else None for known, value in zip(told, values, strict=True))))
+        for time, values in zip(times, sums, strict=True)
+    ]
+
+
+six = len(Counters._fields)
+counts = st.builds(
+    _counted,
+    st.lists(st.booleans(), min_size=six, max_size=six),
+    st.lists(
+        st.tuples(st.floats(0, 30), st.lists(st.integers(0, 5000), min_size=six, max_size=six)), max_size=6
+    ),
 )
-counts = st.lists(st.tuples(st.floats(0, 30), counters), max_size=6)
 outcomes = st.lists(
     st.builds(
         Outcome,
