@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 from p1_exporter.doctor.line import KEPT_BYTES, LineLook
 from p1_exporter.doctor.listener import Listener
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from p1_exporter.link.capture import CaptureEvent
+
+_SILENT_RECORDING: Final = 60.0
 
 
 class Recording:
@@ -104,7 +106,8 @@ def replay(header: CaptureHeader, events: list[CaptureEvent]) -> LineLook:
         elif isinstance(event, CounterReading):
             listener.passed(event.time)
             listener.counted(event.time, event.counters)
-    evidence = listener.finish(times[-1] if times else 0.0)
+    # Where nothing came, and the driver counts nothing, a recording has no event to tell how long it took.
+    evidence = listener.finish(times[-1] if times else _SILENT_RECORDING)
     tried = tuple(
         f"Line {event.line} of the capture is not complete: the recording was interrupted there."
         for event in events

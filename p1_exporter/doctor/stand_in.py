@@ -53,7 +53,9 @@ _KEPT: Final = b"\0\r\n!()/\x7f"
 # In a message, what the framer takes for the start of a telegram, or looks at to see whether it ends.
 _START: Final = re.compile(rb"/[A-Za-z]{3}")
 _ENDING: Final = re.compile(rb"![^\r\n\0]{0,4}(?=[\r\n\0])")
+# With an even and an odd number of ones: with parity bits, only one of them is a letter to a framer.
 _LETTER: Final = ord("A")
+_ODD_LETTER: Final = ord("C")
 _NO_HEX_DIGIT: Final = ord("X")
 _HEX_DIGITS: Final = b"0123456789ABCDEFabcdef"
 
@@ -131,7 +133,8 @@ def shape_of(text: bytes) -> bytes:
             if text[place] not in _KEPT + _HEX_DIGITS:
                 shape[place] = _NO_HEX_DIGIT
     for start in _START.finditer(text):
-        shape[start.start() + 1 : start.end()] = bytes([_LETTER]) * (len(start[0]) - 1)
+        for place in range(start.start() + 1, start.end()):
+            shape[place] = _ODD_LETTER if text[place].bit_count() & 1 else _LETTER
     return bytes(shape)
 
 

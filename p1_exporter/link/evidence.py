@@ -90,6 +90,8 @@ class Characters(NamedTuple):
     even_of_rest: float
     """With an even number of ones."""
     printable: float
+    seven_bit: bool
+    """Whether the top bit carried parity; it is left out of what is said of characters."""
     even_of_marked: float
     """Of those with a framing error, the share with an even number of ones; 0 of fewer than 20."""
     high_of_short_zeros: float
@@ -306,6 +308,7 @@ def _characters(data: bytes, marked: bytes) -> Characters:
         high_of_rest=high / rest,
         even_of_rest=max(0.0, 1 - odd / rest),
         printable=_count(data, _TEXT) / size,
+        seven_bit=False,
         even_of_marked=_even(marked) if len(marked) >= _ENOUGH_MARKED else 0.0,
         high_of_short_zeros=_count(data, SHORT_ZEROS) / max(high, 1),
         high_of_late_starts=_count(data, LATE_STARTS) / max(high, 1),
@@ -328,7 +331,7 @@ def _nul_variation(chunks: Sequence[Chunk]) -> float:
 def _seven_bit(data: bytes, received: Characters) -> Characters:
     """Return the figures of the characters without their parity bits; what is said of ones is of those on the wire."""
     return _characters(data, b"")._replace(
-        even_of_rest=received.even_of_rest, even_of_marked=received.even_of_marked
+        seven_bit=True, even_of_rest=received.even_of_rest, even_of_marked=received.even_of_marked
     )
 
 

@@ -76,6 +76,9 @@ def _text_good(e: Evidence) -> bool:
 def _clean(e: Evidence) -> bool:
     """Tell whether what arrives is all text, and the UART has nothing against it."""
     text = e.characters.printable > 0.997 or e.lines.whole > 0.995
+    if e.characters.seven_bit:
+        # A bit that is flipped shows in the parity, and leaves a character that is text as often as not.
+        text = e.characters.even_of_rest > 0.9985
     return _failing(e) and text and e.uart.framing < 0.01 and e.characters.nul < 0.001
 
 
@@ -140,6 +143,12 @@ def _steady_breaks(e: Evidence) -> bool:
     return e.bursts.nul_variation < 0.4 or in_step or counted
 
 
+def _marked_throughout(e: Evidence) -> bool:
+    """Tell whether the receiver is out of step in nearly every character, and no text is left."""
+    often = e.uart.framing > (0.95 if e.line.marks == "packet" else 0.7)
+    return _text_gone(e) and often and e.characters.nul < 0.1 and e.uart.breaks < 2 * e.bursts.main
+
+
 def _begins_late(e: Evidence) -> bool:
     """Tell whether beginnings of telegrams are missing and their ends are not."""
     cut = e.bursts.whole_endings > 0.75 and e.bursts.whole_beginnings < 0.7 and _broken_lines(e) < 2.5
@@ -149,13 +158,13 @@ def _begins_late(e: Evidence) -> bool:
 
 def _contact(e: Evidence) -> bool:
     """Tell whether a line goes low and comes back, at any time, with good text in between."""
-    often = e.characters.nul > 0.01 and e.bursts.idle < 0.7
+    often = e.characters.nul > 0.01 and e.bursts.idle < 0.8
     return often and e.text.as_sent > 0.1 and e.telegrams.intact < 0.95
 
 
 def _more_than_the_last_bit(e: Evidence) -> bool:
     """Tell whether bits are wrong at other places too than where a clock that is off has them wrong first."""
-    return e.harm.up > e.harm.up_at_top or e.line.marks == "character"
+    return e.harm.up > e.harm.up_at_top
 
 
 # What this computer does with what it received: proven by counters, whatever the wire may be like.
@@ -204,7 +213,7 @@ _FLOOD: Final = (
         "NULs without end: the receiving pin is low",
         lambda e: (
             e.load > 0.5
-            and (e.characters.nul > 0.97 or (e.characters.nul > 0.9 and e.telegrams.intact > 0.5))
+            and (e.characters.nul > 0.985 or (e.characters.nul > 0.9 and e.telegrams.intact > 0.5))
         ),
     ),
 )
@@ -261,6 +270,7 @@ _DISTORTED: Final = (
             and e.bursts.size < 150
             and e.bursts.seconds < 0.6
             and e.characters.nul < 0.1
+            and e.characters.high < 0.9
         ),
     ),
     Signature(
@@ -331,12 +341,13 @@ _DISTORTED: Final = (
         "clock",
         0.85,
         "framing errors on nearly every character, and no breaks",
-        lambda e: (
-            _text_gone(e)
-            and e.uart.framing > (0.95 if e.line.marks == "packet" else 0.7)
-            and e.characters.nul < 0.1
-            and e.uart.breaks < 2 * e.bursts.main
-        ),
+        lambda e: _marked_throughout(e) and e.line.marks == "character",
+    ),
+    Signature(
+        "clock",
+        0.7,
+        "framing errors in every packet, and no breaks",
+        _marked_throughout,
     ),
     Signature(
         "clock",
@@ -521,7 +532,7 @@ _PURE: Final = (
         "second_reader",
         0.85,
         "characters are missing that the UART has received",
-        lambda e: _pure(e) and e.uart.taken > 0.001 and e.harm.lost > 0,
+        lambda e: _pure(e) and e.uart.taken > 0.0005 and (e.harm.lost > 0 or e.lines.whole < 0.995),
     ),
     Signature(
         "lost_characters",
@@ -561,7 +572,7 @@ _FLIPPED: Final = (
         "noise",
         0.85,
         "stray bytes between the telegrams, and bits flipped in them",
-        lambda e: e.bursts.stray > 2 and e.telegrams.failed > 1,
+        lambda e: e.bursts.stray > 2 and e.telegrams.failed > 1 and e.characters.nul < 0.2,
     ),
     Signature(
         "noise",

@@ -102,6 +102,9 @@ class LinkWatch:
         """Accepted telegrams that the analysis does not know yet."""
         self._noise = bytearray()
         self._noise_began = 0.0
+        self._noise_counts = False
+        self._heard = False
+        """Whether anything but the first bytes was heard since the port was opened."""
         self._noise_ended = 0.0
         self._last_look = now
         self._expected = now + _QUIET_INTERVALS * _USUAL_INTERVAL
@@ -211,11 +214,13 @@ class LinkWatch:
     def _begin(self, now: float) -> None:
         self.history = History(now, self._kept_bytes)
         self._noise.clear()
+        self._heard = False
         self._oddities.clear()
         self._expected = now + _QUIET_INTERVALS * _USUAL_INTERVAL
 
     def _accepted(self, accepted: Accepted) -> None:
         self._end_noise()
+        self._heard = True
         self._ration.passed()
         telegram, began = accepted.telegram, accepted.began
         self._good.append(telegram.data)
@@ -226,6 +231,7 @@ class LinkWatch:
 
     def _failed(self, data: bytes, size: int, began: float, reason: Reason) -> None:
         self._end_noise()
+        self._heard = True
         if reason == "decrypt" and self._last_good is None:
             # Without the right key, nothing can be said of what an encrypted meter sends.
             self.history.decided(Outcome(began, size, None))
@@ -239,6 +245,8 @@ class LinkWatch:
             self._end_noise()
         if not self._noise:
             self._noise_began = stray.began
+            # A line is opened in the middle of a telegram as often as not.
+            self._noise_counts = self._heard
         self._noise += stray.noise.data[: MAX_TELEGRAM - len(self._noise)]
         self._noise_ended = stray.began
         self._odd(stray.began)
@@ -248,9 +256,10 @@ class LinkWatch:
             self._end_noise()
 
     def _end_noise(self) -> None:
-        if len(self._noise) >= _SHORTEST_TELEGRAM:
+        if len(self._noise) >= _SHORTEST_TELEGRAM and self._noise_counts:
             data = without_parity(self._noise) if looks_seven_bit(self._noise) else bytes(self._noise)
             self._decided(Outcome(self._noise_began, len(data), "unbegun", self._examined(data), data))
+        self._heard = self._heard or bool(self._noise)
         self._noise.clear()
 
     def _decided(self, outcome: Outcome) -> None:

@@ -12,7 +12,7 @@ contacts that bounce. Not modelled: noise that moves an edge without passing the
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from p1_exporter.simulator.circuit import MARK_MARGIN, SPACE_MARGIN
@@ -99,7 +99,7 @@ class Disturbance(Schedule):
             space = meter
         done = 0
         for on, off, held in windows:
-            before = bisect_right(edges, on, done)
+            before = bisect_left(edges, on, done)
             if before > done:
                 imposed += edges[done:before]
                 meter ^= bool((before - done) & 1)

@@ -104,7 +104,8 @@ class Wire:
         self._idle_low = conditions.inverted
         self._paused = True
         self._tolerance = 1 + self._rng.uniform(-_TOLERANCE, _TOLERANCE)
-        self._receiver = self._new_receiver(baudrate or model.baudrate)
+        self._set_rate(baudrate or model.baudrate)
+        self._receiver = self._new_receiver()
         self._reporter = Reporter(self._driver, conditions.losses)
         self.counts: Counts | None = self._reporter.counts()
         """What the driver had counted as the last read was made; None if it counts nothing."""
@@ -153,20 +154,23 @@ class Wire:
         return now % PHASE >= self._conditions.absent * PHASE
 
     def set_baudrate(self, baudrate: int) -> None:
-        """Set the receiver's speed, where it heeds that; it begins anew with what has not been computed yet."""
-        self._receiver = self._new_receiver(baudrate)
+        """Set the receiver's speed, where it heeds that, for all that has not been computed yet."""
+        self._set_rate(baudrate)
+        self._receiver.tune(self._rate)
 
-    def _new_receiver(self, baudrate: int) -> Receiver:
+    def _set_rate(self, baudrate: int) -> None:
         conditions = self._conditions
         baudrate = conditions.baudrate or baudrate
         self._exact = conditions.clock == 1 and baudrate * self._bit == 1
-        rate = baudrate * (conditions.clock if conditions.clock != 1 else self._tolerance)
-        self._rate = rate
+        self._rate = baudrate * (conditions.clock if conditions.clock != 1 else self._tolerance)
+
+    def _new_receiver(self) -> Receiver:
+        conditions = self._conditions
         if conditions.late is not None:
-            return SoftwareUart(rate, conditions.late, self._rng)
+            return SoftwareUart(self._rate, conditions.late, self._rng)
         if conditions.even_parity and self._driver.receiver_7e1 is not None:
-            return self._driver.receiver_7e1(rate)
-        return self._driver.receiver(rate)
+            return self._driver.receiver_7e1(self._rate)
+        return self._driver.receiver(self._rate)
 
     def _skip_to(self, time: float) -> None:
         """Let be lost what nobody has asked for in good time."""

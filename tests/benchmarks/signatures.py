@@ -18,8 +18,8 @@ from tests.benchmarks.table import show_table
 
 SEVERITIES: Final = (0.25, 0.6, 1.0)
 DRIVERS: Final = ("amba-pl011", "ftdi_sio", "bcm2835aux", "8250")
-_SEEDS: Final = range(1, 6)
-_TELEGRAMS: Final = 20
+_SEEDS: Final = range(1, 4)
+_TELEGRAMS: Final = 15
 
 
 class Signature(NamedTuple):

@@ -37,7 +37,9 @@ FIRST: Final = 0.5
 START: Final = NOON - FIRST
 _FREQUENT: Final = 1
 _NOT_ON_THE_WIRE: Final = ("disconnected",)
-HARMLESS: Final = frozenset({("checksum", "polynomial", "dsmr2"), ("wrong_format", "", "dsmr2")})
+HARMLESS: Final = frozenset(
+    {("checksum", "polynomial", "dsmr2"), ("checksum", "translated", "dsmr2"), ("wrong_format", "", "dsmr2")}
+)
 """Faults that such a meter does not mind."""
 _LOST: Final = frozenset({"overrun", "second_reader", "lost_characters"})
 ALIKE: Final = {

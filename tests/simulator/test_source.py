@@ -112,6 +112,18 @@ def test_a_url_names_model_seed_and_start() -> None:
     )
 
 
+def test_a_url_names_fault_and_driver() -> None:
+    assert parse_url("simulate://dsmr5?fault=noise&severity=0.6&kind=ground&driver=ftdi_sio") == Parameters(
+        MODELS["dsmr5"], fault="noise", severity=0.6, kind="ground", driver="ftdi_sio"
+    )
+    assert parse_url("simulate://dsmr5?fault=hum").severity is None
+
+
+@pytest.mark.parametrize(("text", "severity"), [("0", 0), ("1", 1), ("1.0", 1), (".25", 0.25), ("0.6", 0.6)])
+def test_severity_is_a_number_from_0_to_1(text: str, severity: float) -> None:
+    assert parse_url(f"simulate://dsmr5?fault=hum&severity={text}").severity == severity
+
+
 @pytest.mark.parametrize("start", ["2026-06-17T12:00:00", "2026-06-17T12:00", "2026-06-17T12:00:00+02:00"])
 def test_start_is_by_the_wall_clock_of_the_meter_unless_it_has_an_offset(start: str) -> None:
     assert parse_url(f"simulate://dsmr4?start={start}").start == NOON
@@ -146,7 +158,10 @@ def test_a_source_without_start_begins_at_the_time_of_this_computer() -> None:
         ("simulate://dsmr5:80", "there are simulate://dsmr2"),
         ("simulate://[dsmr5", "there are simulate://dsmr2"),
         ("http://dsmr5", "there are simulate://dsmr2"),
-        ("simulate://dsmr5?speed=2", "speed= is not known; the parameters are seed, start"),
+        (
+            "simulate://dsmr5?speed=2",
+            "speed= is not known; the parameters are seed, start, fault, severity, kind, driver",
+        ),
         ("simulate://dsmr5?seed=1&seed=2", "seed= is given twice"),
         ("simulate://dsmr5?seed", "seed must be a whole number from 0 to 4294967295"),
         ("simulate://dsmr5?seed=-1", "seed must be a whole number from 0 to 4294967295"),
@@ -159,11 +174,27 @@ def test_a_source_without_start_begins_at_the_time_of_this_computer() -> None:
         ("simulate://dsmr5?start=noon", "start must be a date and time like 2026-03-29T01:59:30"),
         ("simulate://dsmr5?start=2023-12-31T23:59:59", "one of the years 2024 to 2099"),
         ("simulate://dsmr5?start=9999-12-31T23:59:59", "one of the years 2024 to 2099"),
-        ("simulate://dsmr5?fault=hum", "faults of simulated meters are not available yet; leave out fault="),
+        ("simulate://dsmr5?fault=gremlins", "no such fault; there are disconnected, silent, stuck_low"),
+        ("simulate://dsmr5?fault=", "no such fault; there are disconnected, silent, stuck_low"),
+        ("simulate://dsmr5?severity=0.3", "severity= is that of a fault; say which with fault="),
+        ("simulate://dsmr5?kind=fast", "kind= is that of a fault; say which with fault="),
         (
-            "simulate://dsmr5?severity=3",
-            "faults of simulated meters are not available yet; leave out severity=",
+            "simulate://dsmr5?fault=hum&severity=1.1",
+            "severity must be a number from 0 (nothing is wrong) to 1",
         ),
+        ("simulate://dsmr5?fault=hum&severity=", "severity must be a number from 0 (nothing is wrong) to 1"),
+        ("simulate://dsmr5?fault=hum&severity=.", "severity must be a number from 0 (nothing is wrong) to 1"),
+        (
+            "simulate://dsmr5?fault=hum&severity=-0.1",
+            "severity must be a number from 0 (nothing is wrong) to 1",
+        ),
+        (
+            "simulate://dsmr5?fault=hum&severity=nan",
+            "severity must be a number from 0 (nothing is wrong) to 1",
+        ),
+        ("simulate://dsmr5?fault=noise&kind=loud", "no such kind of noise; there are ground, field, random"),
+        ("simulate://dsmr5?fault=hum&kind=loud", "no such kind of hum; there is only one; leave out kind="),
+        ("simulate://dsmr5?driver=pl011", "no such driver; there are amba-pl011, bcm2835aux, 8250, ftdi_sio"),
     ],
 )
 def test_a_url_that_cannot_work_is_an_error_that_says_what_can(url: str, message: str) -> None:
