@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from p1_exporter.link.capture import CaptureEvent
 
-_SILENT_RECORDING: Final = 60.0
+# Seconds that are taken for granted where a recording cannot tell how long nothing came, and bytes that are nothing.
+_SILENCE: Final = 60.0
+_NEXT_TO_NOTHING: Final = 12
 
 
 class Recording:
@@ -98,7 +100,6 @@ def load(path: Path) -> tuple[CaptureHeader, list[CaptureEvent]]:
 def replay(header: CaptureHeader, events: list[CaptureEvent]) -> LineLook:
     """Return what a capture says about the line it was recorded on."""
     line = Line(header.driver, header.baudrate, header.parity, header.request_line)
-    times = [event.time for event in events if not isinstance(event, Truncated)]
     listener = Listener(0.0, line, KEPT_BYTES)
     for event in events:
         if isinstance(event, Chunk):
@@ -106,11 +107,20 @@ def replay(header: CaptureHeader, events: list[CaptureEvent]) -> LineLook:
         elif isinstance(event, CounterReading):
             listener.passed(event.time)
             listener.counted(event.time, event.counters)
-    # Where nothing came, and the driver counts nothing, a recording has no event to tell how long it took.
-    evidence = listener.finish(times[-1] if times else _SILENT_RECORDING)
+    evidence = listener.finish(_end(events))
     tried = tuple(
         f"Line {event.line} of the capture is not complete: the recording was interrupted there."
         for event in events
         if isinstance(event, Truncated)
     )
     return LineLook(evidence, tuple(diagnose(evidence)), tried, header.driver, header.baudrate)
+
+
+def _end(events: list[CaptureEvent]) -> float:
+    """Return when a recording ended. Of a driver that counts nothing, it tells only when the last byte came."""
+    last = max((event.time for event in events if not isinstance(event, Truncated)), default=0.0)
+    if any(isinstance(event, CounterReading) for event in events):
+        return last
+    reads = [event.data for event in events if isinstance(event, Chunk)]
+    fell_silent = sum(map(len, reads)) < _NEXT_TO_NOTHING or reads[-1] == b"\0"
+    return last + _SILENCE if fell_silent else last

@@ -9,13 +9,14 @@ flipped bit is found at the same place as before.
 Damage is what makes this hard. Identities are looked for
 
 - in the text as it is, with or without parity bits, and in inverted text, by the code of the line and in headers;
-- in what was not accepted, by similarity to the identities that were read elsewhere, by codes that went through a
-  fault of the wire, by the place in the telegram if nothing else can be recognised, and by their look.
+- in what did not arrive intact, by similarity to the identities that were read elsewhere, by codes that went through
+  a fault of the wire, by the place in the telegram if nothing else can be recognised, and by their look.
 
-What no way of reading makes sense of stays as it is. There is no text in it to anybody who does not find out how the
-wire distorted it: with a wrong speed most bits of a serial number were never sampled, and under late edges many are
-lost, but from the worst of captures, where not one telegram could be read, traces may be recovered by somebody who
-takes great pains. To keep such bytes is the price for a capture that still shows what is wrong.
+Where nothing was read, bytes stay as they are: that is the price for a capture that still shows what is wrong. With a
+wrong speed most bits of a serial number were never sampled, and in text of which every other character is damaged a
+few of its digits stand here and there; but from the worst of captures, where not one line could be read, somebody who
+finds out how the wire distorted it and compares its telegrams may recover more. In damaged text, digits next to an
+identity may become zeros with it.
 
 A meter that prints its checksum without leading zeros leaves no room for more digits than it printed. There the last
 zeros of an identity are varied until the checksum fits.

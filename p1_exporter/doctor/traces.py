@@ -1,8 +1,8 @@
 """Identities in damaged text, where what stands around them cannot be relied on.
 
-There are four ways to find one, each for what the ones before it miss: by what it is (`similar`: much of a known
+There are four ways to find one, each for what the ones before it miss: by what it is (`Similar`: much of a known
 identity and its line is there), by what stands around it once a fault of the wire is allowed for (`distorted`), by
-where it comes in a telegram (`expected`), and where nothing at all was learnt, by what it looks like (`beginnings`, and
+where it comes in a telegram (`Expected`), and where nothing at all was learnt, by what it looks like (`beginnings`, and
 `identities.stray_numbers`).
 """
 

@@ -18,6 +18,7 @@ _MARKS: Final[Mapping[str, Marks]] = {
     "8250": "character",
     "cp210x": "character",
     "ftdi_sio": "packet",
+    "pl2303": "packet",
 }
 
 

@@ -88,8 +88,12 @@ def _pure(e: Evidence) -> bool:
     flips = e.harm.up + e.harm.down + e.harm.garbled
     flipped = flips > e.harm.gaps or e.harm.foreign + e.harm.garbled > 0.2 * e.harm.lost
     # So many flipped bits would have made something of a character that is no text.
-    apparent = e.characters.printable == 1 and (flips > 7 or e.harm.lost > 20 * flips)
-    return _clean(e) and (not e.telegrams.accepted or apparent or not flipped) and e.bursts.stray <= 2
+    apparent = e.characters.printable == 1 and e.harm.gaps and (flips > 7 or e.harm.lost > 20 * flips)
+    return (
+        _clean(e)
+        and (not e.telegrams.accepted or apparent or not flipped)
+        and (e.bursts.stray <= 2 or e.characters.printable == 1)
+    )
 
 
 def _remains(e: Evidence) -> bool:
@@ -286,6 +290,7 @@ _DISTORTED: Final = (
         lambda e: (
             e.uart.framing > 0.2
             and e.characters.even_of_marked > 0.95
+            and e.characters.high_of_letters < 0.5
             and e.characters.even_of_rest < 0.85
             and e.text.as_sent > 0.2
         ),
@@ -409,7 +414,7 @@ _DISTORTED: Final = (
         "slow_fall",
         0.9,
         "zeros that are followed by a one arrive as ones",
-        lambda e: _excess(e, e.text.fall_late) > 0.2,
+        lambda e: _excess(e, e.text.fall_late) > 0.2 and e.characters.nul < 0.05,
     ),
     Signature(
         "hum",
@@ -572,7 +577,12 @@ _FLIPPED: Final = (
         "noise",
         0.85,
         "stray bytes between the telegrams, and bits flipped in them",
-        lambda e: e.bursts.stray > 2 and e.telegrams.failed > 1 and e.characters.nul < 0.2,
+        lambda e: (
+            e.bursts.stray > 2
+            and e.telegrams.failed > 1
+            and e.characters.nul < 0.2
+            and e.characters.printable < 0.9998
+        ),
     ),
     Signature(
         "noise",
@@ -589,10 +599,21 @@ _FLIPPED: Final = (
         lambda e: _only_up(e, 6) and e.harm.up_at_top_after_one > 0.95 * e.harm.up,
     ),
     Signature(
+        "slow_rise",
+        0.7,
+        "ones that follow a zero arrive as zeros at times",
+        lambda e: _failing(e) and e.text.rise_late > 1.1 * e.text.as_sent + 0.05,
+    ),
+    Signature(
         "slow_fall",
         0.7,
         "zeros that are followed by a one arrive as ones at times",
-        lambda e: _failing(e) and e.text.fall_late > 1.2 * e.text.as_sent + 0.08 and _few_marks(e),
+        lambda e: (
+            _failing(e)
+            and e.text.fall_late > 1.2 * e.text.as_sent + 0.08
+            and _few_marks(e)
+            and e.characters.nul < 0.05
+        ),
     ),
     Signature(
         "slow_fall",
