@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from p1_exporter.doctor.listener import Listener
 from p1_exporter.link.capture import CaptureHeader, CounterReading
+from p1_exporter.link.counters import Counters
 from p1_exporter.link.detect import RateSearch
 from p1_exporter.link.diagnosis import diagnose
 from p1_exporter.link.line import Line
@@ -117,6 +118,9 @@ class LineExamination:
                     self.recorder.write(event)
                 if search and isinstance(event, Chunk) and _other_rate(search, listener, event):
                     break
+            if self.recorder:
+                # However silent the line is, and whatever the driver counts: this is how long it was listened to.
+                self.recorder.write(CounterReading(time.monotonic(), port.counters() or Counters()))
             if search is None or search.rate == before or not port.set_baudrate(search.rate):
                 break
             self._tried.append(f"At {before} baud nothing was understood, so {search.rate} baud was tried.")

@@ -32,6 +32,7 @@ from p1_exporter.doctor.reseal import unseal
 from p1_exporter.doctor.stand_in import Wire, as_text
 from p1_exporter.errors import UserError
 from p1_exporter.link.port import Chunk
+from p1_exporter.link.reception import SILENCE_SECONDS
 from p1_exporter.telegram.cipher import is_embedded
 from p1_exporter.telegram.events import Rejection, Telegram
 from p1_exporter.telegram.framer import Framer
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from p1_exporter.link.capture import CaptureEvent
     from p1_exporter.telegram.events import Event
 
-# After so many seconds without a byte, a telegram that has begun is given up.
-_SILENCE: Final = 5.0
 _MOST_LOOKS: Final = 4
 _MOST_ACCIDENTS: Final = 4
 
@@ -109,7 +108,7 @@ def _framed(reads: Sequence[Chunk], stream: bytes) -> list[Event]:
     events: list[Event] = []
     position, last = 0, 0.0
     for read in reads:
-        if framer.pending_bytes and read.time - last >= _SILENCE:
+        if framer.pending_bytes and read.time - last >= SILENCE_SECONDS:
             events += framer.silence()
         start, position, last = position, position + len(read.data), read.time
         events += framer.receive(stream[start:position])

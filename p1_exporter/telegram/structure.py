@@ -17,8 +17,9 @@ LINE_ENDS: Final = b"\r\n\0"
 _LF: Final = ord("\n")
 
 # A telegram without checksum, line by line: nothing in a message looks like this from its first slash on.
+# Possessive throughout: a line end fits in three places, and trying them all would take for ever.
 _WELL_FORMED: Final = re.compile(
-    rb"/[A-Za-z]{3}[^()\r\n]*[\r\n]+(?:\d[\d:.*-]*(?:\r?\n)?(?:\([^()]*\)(?:\r?\n)?)+[\r\n]*)*"
+    rb"/[A-Za-z]{3}[^()\r\n]*+[\r\n]++(?:\d[\d:.*-]*+(?:\r?\n)?+(?:\([^()]*+\)(?:\r?\n)?+)++[\r\n]*+)*+"
 )
 _HEADER_LINE: Final = re.compile(rb"/[A-Za-z]{3}[^()\r\n]*[\r\n]")
 

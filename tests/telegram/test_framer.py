@@ -323,3 +323,11 @@ def test_garbage_costs_constant_memory_and_the_next_telegram_is_accepted(garbage
     assert grown < 1_500_000
     events = framer.receive(b"\r\n" + TELEGRAM) + framer.silence()
     assert TELEGRAM in [event.data for event in events if isinstance(event, Telegram)]
+
+
+def test_a_start_inside_a_telegram_without_checksum_takes_no_longer_however_many_lines_follow() -> None:
+    lines = b"".join(b"1-0:%d.8.1(%05d.123*kWh)\r\n" % (number, number) for number in range(200))
+    # The second start makes the framer look which of both is well-formed; neither is.
+    damaged = OLD_TELEGRAM[:40] + b"/ISk5\\2MT382-1003\r\n\r\n" + lines + b"0-0:96.1.0(4\x00\r\n!\r\n"
+    events = Framer().receive(damaged + OLD_TELEGRAM)
+    assert [event.data for event in events if isinstance(event, Telegram)][-1] == OLD_TELEGRAM
