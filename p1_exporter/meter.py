@@ -331,6 +331,8 @@ class Meter:
         if forgiven:
             self._record.noise(event.size)
             return
+        if refused.reason == "decrypt" and self._search is not None:
+            self._search.understood()  # it has the form of a frame
         self._record.rejected(event.offset, event.size, refused.began, refused.reason)
         self._watch.judged(refused)
         if refused.reason == "decrypt" and refused.why != self._why_rejected:

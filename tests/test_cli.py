@@ -119,7 +119,7 @@ def test_the_version_is_that_of_program_and_python(
 def test_help_names_every_command(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = Outcome(capsys, flag)
     assert outcome.code == 0
-    for command in ("run", "decode", "simulate", "check-config"):
+    for command in ("run", "doctor", "decode", "simulate", "check-config"):
         assert re.search(rf"^    {command}\s", outcome.out, re.MULTILINE)
 
 
@@ -128,6 +128,7 @@ def test_help_names_every_command(flag: str, capsys: pytest.CaptureFixture[str])
     [
         ("run", "--serial.port"),
         ("check-config", "--config.file"),
+        ("doctor", "--replay"),
         ("decode", "--json"),
         ("simulate", "--tcp"),
     ],
@@ -152,7 +153,7 @@ def test_a_flag_that_does_not_exist_is_a_user_error(
     assert is_user_error(Outcome(capsys, *arguments), "--serial.prot", "Did you mean --serial.port?")
 
 
-@pytest.mark.parametrize("command", ["run", "check-config"])
+@pytest.mark.parametrize("command", ["run", "doctor", "check-config"])
 def test_a_port_that_is_a_directory_is_a_user_error(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

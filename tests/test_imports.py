@@ -132,7 +132,7 @@ def test_run_on_a_terminal_loads_nothing_that_it_does_not_use(loaded: set[str]) 
     assert with_packages(own) & UNWANTED == set()
 
 
-@pytest.mark.parametrize("command", ["decode", "simulate"])
+@pytest.mark.parametrize("command", ["doctor", "decode", "simulate"])
 def test_other_commands_load_neither_web_server_nor_its_libraries(command: str) -> None:
     # What cannot be parsed ends the command before it begins; what it imports at the top is loaded by then.
     after = modules_after(

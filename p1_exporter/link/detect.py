@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from p1_exporter.link.distortion import DISTORTIONS, text_share
-
 FAST: Final = 115_200
 SLOW: Final = 9_600
 
@@ -81,7 +79,7 @@ class RateSearch:
         self._burst.clear()
         if len(burst) < _SHORTEST_BURST:
             return False
-        if any(text_share(burst, name) > _READABLE for name in DISTORTIONS):
+        if _readable(burst):
             self._home = self.rate
             self._foreign = 0
             return False
@@ -98,6 +96,13 @@ class RateSearch:
         self._foreign = 0
         self._trial_began = now
         return True
+
+
+def _readable(burst: bytes) -> bool:
+    """Tell whether a burst reads as P1 text, whatever it went through."""
+    from p1_exporter.link.distortion import DISTORTIONS, text_share  # noqa: PLC0415 - where telegrams are good, never
+
+    return any(text_share(burst, name) > _READABLE for name in DISTORTIONS)
 
 
 def _from_another_rate(burst: bytes, rate: int) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _DIGITS: Final = b"0123456789"
 
 # The beginning of an object line, such as 1-0:1.8.1: the one pattern that all telegrams repeat.
-_LINE_START: Final = (b"\r", b"\n", _DIGITS, b"-", _DIGITS, b":", _DIGITS)
+_LINE_START: Final = (b"\n", _DIGITS, b"-", _DIGITS, b":", _DIGITS)
 
 _COMMON: Final = b"0123456789.:-()*\r\n"
 _TOP_BIT_SET: Final = {x | 0x80 for x in _COMMON}

@@ -229,7 +229,7 @@ def gather(look: Look, examined: Sequence[Outcome], line: Line, now: float) -> E
         seconds=seconds,
         size=len(wire),
         silent_for=now - last,
-        ends_low=wire.endswith(b"\0"),
+        ends_low=look.ended_low,
         telegrams=_telegrams(look.outcomes, found),
         uart=_uart(chunks, len(wire), look.counts, line),
         characters=received if data is wire else _seven_bit(data, received),
@@ -256,8 +256,8 @@ def _uart(chunks: Sequence[Chunk], size: int, counts: Sequence[Counted], line: L
         return _difference(counts, name)
 
     return Uart(
-        framing=max(marks.count("framing"), counted("framing")) / max(size, 1),
-        parity=max(marks.count("parity"), counted("parity")) / max(size, 1),
+        framing=min(1.0, max(marks.count("framing"), counted("framing")) / max(size, 1)),
+        parity=min(1.0, max(marks.count("parity"), counted("parity")) / max(size, 1)),
         breaks=max(marks.count("break"), counted("break_")),
         overruns=counted("overrun"),
         buffer_overruns=counted("buffer_overrun"),
@@ -288,12 +288,12 @@ def _taken(chunks: Sequence[Chunk], counts: Sequence[Counted]) -> float:
     ]
     if not known:
         return 0.0
-    received = known[-1][0] - known[0][0]
     # What waits in the kernel's buffer was received and not read either, but not for ever.
-    unread = min(late for _, late in known[len(known) // 2 :]) - known[0][1]
+    rx, late = min(known[len(known) // 2 :], key=lambda count: count[1])
+    received, unread = rx - known[0][0], late - known[0][1]
     # Of a reader that is so slow that it always finds the buffer full, nothing can be said.
     slow = any(len(chunk.data) >= _FULL_BUFFER for chunk in chunks)
-    return max(0, unread) / received if received and not slow else 0.0
+    return max(0, unread) / received if received > 0 and not slow else 0.0
 
 
 def _characters(data: bytes, marked: bytes) -> Characters:

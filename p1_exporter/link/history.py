@@ -18,6 +18,7 @@ KEPT_BYTES: Final = 64 * 1024
 """What is kept of the bytes: five seconds of a line that never pauses, minutes of a meter."""
 _KEPT_OUTCOMES: Final = 1024
 _KEPT_COUNTS: Final = 1024
+_MARK_WEIGHT: Final = 16
 
 
 class Outcome(NamedTuple):
@@ -53,6 +54,8 @@ class Look(NamedTuple):
     """With the last count before, as counts matter as differences."""
     last_byte: float | None
     """When the last one arrived, however long ago."""
+    ended_low: bool
+    """Whether it was a NUL, as a line leaves that goes low and stays there."""
 
 
 class History:
@@ -68,6 +71,7 @@ class History:
         self.outcomes: deque[Outcome] = deque(maxlen=_KEPT_OUTCOMES)
         self.counts: deque[Counted] = deque(maxlen=_KEPT_COUNTS)
         self.last_byte: float | None = None
+        self.ended_low = False
         self.read = 0
         """Characters read since the port was opened."""
         self._kept_bytes = kept_bytes
@@ -77,10 +81,11 @@ class History:
         """Remember what one read gave."""
         self.chunks.append(chunk)
         self.last_byte = chunk.time
+        self.ended_low = chunk.data.endswith(b"\0")
         self.read += len(chunk.data)
-        self._held += len(chunk.data)
+        self._held += _weight(chunk)
         while self._held > self._kept_bytes and len(self.chunks) > 1:
-            self._held -= len(self.chunks.popleft().data)
+            self._held -= _weight(self.chunks.popleft())
             self.began = max(self.began, self.chunks[0].time)
 
     def decided(self, outcome: Outcome) -> None:
@@ -95,7 +100,7 @@ class History:
         """Forget what is older than `time`, but for the last count before it."""
         self.began = max(self.began, time)
         while self.chunks and self.chunks[0].time < time:
-            self._held -= len(self.chunks.popleft().data)
+            self._held -= _weight(self.chunks.popleft())
         while self.outcomes and self.outcomes[0].began < time:
             self.outcomes.popleft()
         while len(self.counts) > 1 and self.counts[1].time < time:
@@ -103,11 +108,19 @@ class History:
 
     def since(self, time: float) -> Look:
         """Return what happened from `time` on, as far as it is remembered."""
+        # As far back as bytes are kept, and no further: all that is seen is to be of the same time.
+        time = max(time, self.began)
         earlier = [count for count in self.counts if count.time < time][-1:]
         return Look(
-            began=max(self.began, time),
+            began=time,
             chunks=tuple(chunk for chunk in self.chunks if chunk.time >= time),
             outcomes=tuple(outcome for outcome in self.outcomes if outcome.began >= time),
             counts=(*earlier, *(count for count in self.counts if count.time >= time)),
             last_byte=self.last_byte,
+            ended_low=self.ended_low,
         )
+
+
+def _weight(chunk: Chunk) -> int:
+    """Return what a chunk counts for: a mark takes as much memory as many bytes."""
+    return len(chunk.data) + _MARK_WEIGHT * len(chunk.marks)

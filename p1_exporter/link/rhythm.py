@@ -22,8 +22,6 @@ _STRAY_SHARE: Final = 0.15
 _STRAY_SIZE: Final = 12
 # How much two intervals of a meter may differ, as far as they are seen from here.
 _NEAR: Final = 0.15
-# Of the sizes of bursts, the place of the one that the others are compared with: stray ones may be many.
-_LARGE: Final = 0.9
 
 
 class Burst(NamedTuple):
@@ -83,13 +81,22 @@ def rhythm(chunks: Sequence[Chunk], capacity: float, *, network: bool) -> Rhythm
     A `network` on the way holds up what it carries, so that longer pauses are none.
     """
     bursts = tuple(_bursts(chunks, capacity, _PAUSE_IN_NETWORK if network else _PAUSE))
-    sizes = sorted(burst.size for burst in bursts)
-    large = sizes[int(len(sizes) * _LARGE)] if sizes else 0
+    large = _typical_size([burst.size for burst in bursts])
     # Where nothing is long, short bursts are all that is left of telegrams.
     bound = max(_STRAY_SIZE, large * _STRAY_SHARE) if large > _STRAY_SIZE else 0
     main = tuple(burst for burst in bursts if burst.size > bound)
     stray = tuple(burst for burst in bursts if burst.size <= bound)
     return Rhythm(main, stray)
+
+
+def _typical_size(sizes: Sequence[int]) -> int:
+    """Return the size of the burst that the median byte is in: stray bursts may be many, but they hold little."""
+    half = sum(sizes) / 2
+    for size in sorted(sizes):
+        half -= size
+        if half <= 0:
+            return size
+    return 0
 
 
 def median(values: Iterable[float]) -> float:

@@ -96,6 +96,11 @@ def _pure(e: Evidence) -> bool:
     )
 
 
+def _missing(e: Evidence) -> bool:
+    """Tell whether characters are missing, and nothing else is wrong."""
+    return _pure(e) and (e.harm.lost > 0 or not e.harm.examined)
+
+
 def _remains(e: Evidence) -> bool:
     """Tell whether a few characters are left of each telegram."""
     return _nothing_understood(e) and e.bursts.main > 3 and e.bursts.size < 40 and e.bursts.regularity > 0.6
@@ -149,7 +154,7 @@ def _steady_breaks(e: Evidence) -> bool:
 
 def _marked_throughout(e: Evidence) -> bool:
     """Tell whether the receiver is out of step in nearly every character, and no text is left."""
-    often = e.uart.framing > (0.95 if e.line.marks == "packet" else 0.7)
+    often = e.uart.framing > (0.95 if e.line.marks == "packet" else 0.6)
     return _text_gone(e) and often and e.characters.nul < 0.1 and e.uart.breaks < 2 * e.bursts.main
 
 
@@ -246,7 +251,12 @@ _DISTORTED: Final = (
         "slow_rise",
         0.85,
         "nothing but breaks in place of each telegram: the pin does not rise in time",
-        lambda e: _nothing_understood(e) and e.characters.nul > 0.9 and 0 < e.bursts.period < 5,
+        lambda e: (
+            _nothing_understood(e)
+            and e.characters.nul > 0.9
+            and 0 < e.bursts.period < 5
+            and e.bursts.regularity > 0.6
+        ),
     ),
     Signature(
         "wrong_speed",
@@ -438,6 +448,7 @@ _DISTORTED: Final = (
             _failing(e)
             and e.harm.mains > 0.9
             and e.harm.up + e.harm.down > 15
+            and e.harm.lost < 10 * (e.harm.up + e.harm.down)
             and not (_pure(e) or _zeros_short(e, 10) or _ones_short(e, 10))
         ),
     ),
@@ -509,6 +520,12 @@ _PURE: Final = (
     Signature(
         "request_drop",
         0.85,
+        "the end of each bad telegram is missing, or its beginning, and nothing else",
+        lambda e: _clean(e) and e.harm.examined > 1 and e.harm.tails + e.harm.heads == e.harm.examined,
+    ),
+    Signature(
+        "request_drop",
+        0.85,
         "telegrams break off, and what arrives of them is perfect",
         lambda e: (
             _clean(e)
@@ -543,9 +560,9 @@ _PURE: Final = (
         "lost_characters",
         0.85,
         "characters are missing with no trace in the UART, and what arrives is perfect",
-        lambda e: _pure(e) and (e.uart.tells_losses or e.line.network),
+        lambda e: _missing(e) and (e.uart.tells_losses or e.line.network),
     ),
-    Signature("lost_characters", 0.6, "characters are missing, and what arrives is perfect", _pure),
+    Signature("lost_characters", 0.6, "characters are missing, and what arrives is perfect", _missing),
 )
 
 _FLIPPED: Final = (

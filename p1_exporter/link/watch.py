@@ -5,7 +5,9 @@ A link that works costs next to nothing: what it takes to tell faults apart is l
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from p1_exporter.link.damage.ration import Ration
@@ -48,6 +50,9 @@ _SETTLING: Final = 10.0
 _QUIET_INTERVALS: Final = 2.5
 _USUAL_INTERVAL: Final = 5.0
 _SHORTEST_INTERVAL: Final = 1.0
+_LONGEST_INTERVAL: Final = 12.0
+# So many bad telegrams in a row are no accident.
+_WENT_WRONG: Final = 3
 _ODDITIES: Final = 2
 
 
@@ -110,6 +115,9 @@ class LinkWatch:
         self._expected = now + _QUIET_INTERVALS * _USUAL_INTERVAL
         """By when another telegram must have been accepted."""
         self._last_good: float | None = None
+        self._interval: float | None = None
+        """Between the last two good telegrams."""
+        self._encrypted = False
         self._oddities: deque[float] = deque(maxlen=_ODDITIES)
         self._verdict = Verdict()
         self._settling = _SETTLING_FREQUENT
@@ -206,10 +214,18 @@ class LinkWatch:
         self.history.forget_before(now - _FAR)
         past = self.history.since(now - _FAR)
         period = rhythm(past.chunks, self._line.capacity, network=self._line.network).period
-        frequent = 0 < period < _FREQUENT
+        # A disturbed line may have any rhythm: that of good telegrams is the meter's.
+        frequent = 0 < (self._interval or period) < _FREQUENT
         self._settling = _SETTLING_FREQUENT if frequent or not period else _SETTLING
         # Of telegrams that all fail, few are looked into: their damage is that of the whole past.
-        return gather(self.history.since(now - _NEAR) if frequent else past, past.outcomes, self._line, now)
+        began = max(self._since_the_last_good(), now - (_NEAR if frequent else _FAR))
+        return gather(self.history.since(began), past.outcomes, self._line, now)
+
+    def _since_the_last_good(self) -> float:
+        """Return when it went wrong, if all of the last few telegrams are bad: what was before is another matter."""
+        outcomes = self.history.outcomes
+        bad = list(takewhile(lambda outcome: outcome.reason is not None, reversed(outcomes)))
+        return bad[-1].began if _WENT_WRONG <= len(bad) < len(outcomes) else -math.inf
 
     def _begin(self, now: float) -> None:
         self.history = History(now, self._kept_bytes)
@@ -225,14 +241,16 @@ class LinkWatch:
         telegram, began = accepted.telegram, accepted.began
         self._good.append(telegram.data)
         self.history.decided(Outcome(began, telegram.size, None))
-        interval = _USUAL_INTERVAL if self._last_good is None else began - self._last_good
-        self._expected = began + _QUIET_INTERVALS * max(interval, _SHORTEST_INTERVAL)
+        self._interval = None if self._last_good is None else began - self._last_good
+        interval = min(max(self._interval or _USUAL_INTERVAL, _SHORTEST_INTERVAL), _LONGEST_INTERVAL)
+        self._expected = began + _QUIET_INTERVALS * interval
         self._last_good = began
 
     def _failed(self, data: bytes, size: int, began: float, reason: Reason) -> None:
         self._end_noise()
         self._heard = True
-        if reason == "decrypt" and self._last_good is None:
+        self._encrypted = self._encrypted or reason == "decrypt"
+        if self._encrypted and self._last_good is None:
             # Without the right key, nothing can be said of what an encrypted meter sends.
             self.history.decided(Outcome(began, size, None))
             return

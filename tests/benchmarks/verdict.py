@@ -13,12 +13,14 @@ from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from p1_exporter.link.counters import Counters
+from p1_exporter.link.diagnosis import SURE, UNCLEAR
 from p1_exporter.link.line import Line
 from p1_exporter.link.port import GATHER_SECONDS, Chunk
 from p1_exporter.simulator.faults import FAULTS
 from p1_exporter.simulator.models import MODELS, telegram
 from p1_exporter.simulator.recording import NOON
 from p1_exporter.simulator.wire import Wire
+from tests.benchmarks.diagnosis import ALIKE
 from tests.benchmarks.table import show
 from tests.system.watched import Watched
 
@@ -41,15 +43,6 @@ HARMLESS: Final = frozenset(
     {("checksum", "polynomial", "dsmr2"), ("checksum", "translated", "dsmr2"), ("wrong_format", "", "dsmr2")}
 )
 """Faults that such a meter does not mind."""
-_LOST: Final = frozenset({"overrun", "second_reader", "lost_characters"})
-ALIKE: Final = {
-    ("overrun", "tcp"): _LOST,
-    ("second_reader", "tcp"): _LOST,
-    ("lost_characters", "tcp"): _LOST,
-    ("second_reader", "bcm2835aux"): _LOST,
-    ("stuck_low", "tcp"): frozenset({"silent"}),
-}
-"""What looks the same behind such a driver."""
 
 
 class Case(NamedTuple):
@@ -70,8 +63,9 @@ class Case(NamedTuple):
 
     @property
     def right(self) -> frozenset[str]:
-        """The names that are right."""
-        return ALIKE.get((self.fault, self.driver), frozenset()) | {self.fault}
+        """The names that are right: where the driver cannot tell, any that looks the same."""
+        alike = ALIKE.get((self.fault, self.driver))
+        return frozenset({self.fault}) if alike is None else alike | {self.fault, UNCLEAR}
 
 
 class Times(NamedTuple):
@@ -82,8 +76,8 @@ class Times(NamedTuple):
     """From the first telegram that was affected until the right name was there."""
     cleared: float | None
     """From the repair until nothing was named any more."""
-    wrong: tuple[tuple[float, str], ...]
-    """Other names, and when they came, counted like `named`."""
+    wrong: tuple[tuple[float, str, bool], ...]
+    """Other names, when they came, counted like `named`, and whether with confidence."""
     changes: tuple[Change, ...]
     onset: float
     repair: float
@@ -104,8 +98,11 @@ def measure(case: Case) -> Times:
     begin = (30.0 if model.interval == _FREQUENT else 60.0) if case.healthy else 0.0
     repair = begin + 2 * bar
     end = repair + 2 * bar
-    watched = Watched(Line(case.driver, model.baudrate))
-    for time, read, counters in _joined(case, (0.0, begin, repair, end)):
+    link = _Link(case)
+    # A serial server has no speed to set.
+    set_rate = None if case.driver == "tcp" else link.set_rate
+    watched = Watched(Line(case.driver, model.baudrate), set_rate=set_rate)
+    for time, read, counters in link.joined((0.0, begin, repair, end)):
         if read is not None:
             watched.received(Chunk(read.time, read.data, read.marks), counters)
         elif counters is not None:
@@ -119,7 +116,12 @@ def measure(case: Case) -> Times:
     cleared = None
     if not watched.names:
         cleared = max(0.0, changes[-1].time - repair) if changes else 0.0
-    wrong = tuple((c.time - onset, name) for c in changes for name in c.names if name not in case.right)
+    wrong = tuple(
+        (change.time - onset, diagnosis.fault, diagnosis.confidence >= SURE)
+        for change in changes
+        for diagnosis in change.faults
+        if diagnosis.fault not in case.right
+    )
     return Times(
         case, None if named is None else named - onset, cleared, wrong, tuple(changes), onset, repair
     )
@@ -137,13 +139,40 @@ def _first_affected(accepted: list[tuple[float, bytes]], case: Case, begin: floa
     return begin + FIRST
 
 
-def _joined(
-    case: Case, bounds: tuple[float, float, float, float]
-) -> Iterator[tuple[float, Read | None, Counters | None]]:
-    """Yield when something happens on three wires, one after the other: what is read, and what the driver counted."""
-    before: Counters | None = None
-    for fault, begin, end in zip((None, case.fault, None), bounds, bounds[1:], strict=False):
-        wire = Wire(
+class _Link:
+    """The port of a case, and the wires that are behind it, one after the other."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._rate = MODELS[case.model].baudrate
+        self._wire = self._wire_from(0.0, None)
+
+    def set_rate(self, rate: int) -> None:
+        """Listen at another speed."""
+        self._rate = rate
+        self._wire.set_baudrate(rate)
+
+    def joined(
+        self, bounds: tuple[float, float, float, float]
+    ) -> Iterator[tuple[float, Read | None, Counters | None]]:
+        """Yield when something happens from bound to bound: what is read, and what the driver counted."""
+        before: Counters | None = None
+        for fault, begin, end in zip((None, self._case.fault, None), bounds[:-1], bounds[1:], strict=True):
+            self._wire = wire = self._wire_from(begin, fault)
+            counters = before
+            for second in range(int(begin), int(end)):
+                while (arrival := wire.arrival(second + 1)) is not None:
+                    read = wire.take(arrival + GATHER_SECONDS)
+                    counters = _sum(before, wire.counts)
+                    yield arrival, read, counters
+                wire.take(second + 1)
+                counters = _sum(before, wire.counts)
+                yield second + 1, None, counters
+            before = counters
+
+    def _wire_from(self, begin: float, fault: str | None) -> Wire:
+        case = self._case
+        return Wire(
             MODELS[case.model],
             case.seed,
             START + begin,
@@ -152,17 +181,8 @@ def _joined(
             severity=case.severity,
             kind=case.kind,
             driver=case.driver,
+            baudrate=self._rate,
         )
-        counters = before
-        for second in range(int(begin), int(end)):
-            while (arrival := wire.arrival(second + 1)) is not None:
-                read = wire.take(arrival + GATHER_SECONDS)
-                counters = _sum(before, wire.counts)
-                yield arrival, read, counters
-            wire.take(second + 1)
-            counters = _sum(before, wire.counts)
-            yield second + 1, None, counters
-        before = counters
 
 
 def _sum(before: Counters | None, counts: Counts | None) -> Counters | None:
@@ -193,13 +213,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     flags = parser.parse_args()
     chosen = [case._replace(seed=flags.seed) for case in cases(flags.faults)]
-    missed = 0
+    missed = sure = 0
     show(_LINE.format("seconds to the verdict", "named", "cleared", "bar", "other names"))
     with ProcessPoolExecutor(2) as pool:
         for times in pool.map(measure, chosen, chunksize=4):
             missed += not times.held
+            sure += any(confident for _, _, confident in times.wrong)
             show(_LINE.format(*_row(times)).rstrip())
-    show(f"{missed} of {len(chosen)} miss a bar")
+    show(f"{missed} of {len(chosen)} miss a bar, {sure} name another fault with confidence (!) for a while")
     return 0
 
 
@@ -214,7 +235,7 @@ def _row(times: Times) -> tuple[str, ...]:
         _seconds(times.named),
         _seconds(times.cleared),
         f"{case.bar:.0f}{'' if times.held else ' MISSED'}",
-        ", ".join(f"{name} ({time:.0f})" for time, name in times.wrong),
+        ", ".join(f"{name}{'!' if sure else ''} ({time:.0f})" for time, name, sure in times.wrong),
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from p1_exporter.link.detect import RateSearch
 from p1_exporter.link.port import GATHER_SECONDS, Chunk
 from p1_exporter.link.reception import Accepted, Reception, Refused, Understanding
 from p1_exporter.link.watch import LinkWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from p1_exporter.link.counters import Counters
     from p1_exporter.link.diagnosis import Diagnosis
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
 TICK: Final = 1.0
 """Seconds that the thread waits for bytes, and after which it asks for counters."""
+
+
+FRESH: Final = 30.0
+"""Seconds for which a telegram counts as new, of all meters here."""
 
 
 class Change(NamedTuple):
@@ -38,10 +44,20 @@ class Change(NamedTuple):
 class Watched:
     """Reception and watch of one link, called in the order in which the thread of a meter calls them.
 
-    Args of the constructor: `line`, what is known of it; `now`, the time at which its port is opened.
+    Args of the constructor: `line`, what is known of it; `now`, the time at which its port is opened; `understanding`,
+    what it takes to understand the meter; `set_rate`, which sets the speed of the port, if that is to be found out.
     """
 
-    def __init__(self, line: Line, now: float = 0.0, understanding: Understanding | None = None) -> None:
+    def __init__(
+        self,
+        line: Line,
+        now: float = 0.0,
+        understanding: Understanding | None = None,
+        set_rate: Callable[[int], None] | None = None,
+    ) -> None:
+        self._line = line
+        self._set_rate = set_rate
+        self._search = RateSearch(line.baudrate)
         self.watch = LinkWatch(now)
         self.watch.opened(now, line)
         self.reception = Reception(understanding or Understanding())
@@ -67,7 +83,7 @@ class Watched:
         self._take(self.reception.passed(chunk.time))
         self.watch.received(chunk)
         self._take(self.reception.received(chunk.data, chunk.time))
-        self._turn(chunk.time + GATHER_SECONDS)
+        self._turn(chunk.time + GATHER_SECONDS, chunk)
 
     def until(self, time: float) -> None:
         """Wait for bytes in vain until then."""
@@ -79,10 +95,11 @@ class Watched:
         """The faults that are named now, likeliest first."""
         return self.changes[-1].names if self.changes else ()
 
-    def _turn(self, now: float) -> None:
+    def _turn(self, now: float, chunk: Chunk | None = None) -> None:
         """Do what the thread does after each read."""
         self._now = max(now, self._now)
         self._take(self.reception.passed(self._now))
+        self._search_rate(chunk)
         if self._counters is not None and self._now - self._last_count >= TICK:
             self.watch.counted(self._now, self._counters)
             self._last_count = self._now
@@ -93,10 +110,21 @@ class Watched:
         if change.names != self.names:
             self.changes.append(change)
 
+    def _search_rate(self, chunk: Chunk | None) -> None:
+        fresh = self.accepted and self._now - self.accepted[-1][0] < FRESH
+        if self._set_rate is None or fresh:
+            return
+        search = self._search
+        if search.heard(chunk.data, chunk.time) if chunk else search.passed(self._now):
+            self._set_rate(search.rate)
+            self._take(self.reception.silence())
+            self.watch.opened(self._now, replace(self._line, baudrate=search.rate))
+
     def _take(self, judged: Iterable[Judged]) -> None:
         for each in judged:
             self.watch.judged(each)
             if isinstance(each, Accepted):
+                self._search.understood()
                 self.accepted.append((each.began, each.telegram.data))
             elif isinstance(each, Refused):
                 self.refused.append((each.began, each.reason))
