@@ -26,7 +26,8 @@ class Signature(NamedTuple):
     holds: Callable[[Evidence], bool]
 
 
-_PATIENCE: Final = 12.0
+# A little less than the near past that is looked at.
+_PATIENCE: Final = 11.5
 _PATIENCE_PERIODS: Final = 3.0
 _GLITCHES: Final = 12
 

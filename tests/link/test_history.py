@@ -64,7 +64,7 @@ def counts(*times: float) -> list[Happening]:
 
 def test_a_history_begins_with_nothing() -> None:
     look = history([]).since(0.0)
-    assert look == (0.0, (), (), (), None)
+    assert look == (0.0, (), (), (), None, False)
 
 
 def test_what_happened_from_a_time_on_is_what_is_asked_for() -> None:
@@ -103,7 +103,7 @@ def test_a_read_that_is_larger_than_what_is_kept_is_kept_alone() -> None:
 def test_the_time_of_the_last_byte_is_remembered_longer_than_the_byte() -> None:
     past = history(reads(1, 2))
     past.forget_before(100.0)
-    assert past.since(0.0) == (100.0, (), (), (), 2)
+    assert past.since(0.0) == (100.0, (), (), (), 2, False)
 
 
 @given(happenings)
