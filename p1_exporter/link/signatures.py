@@ -99,7 +99,15 @@ def _pure(e: Evidence) -> bool:
 
 def _missing(e: Evidence) -> bool:
     """Tell whether characters are missing, and nothing else is wrong."""
-    return _pure(e) and (e.harm.lost > 0 or not e.harm.examined)
+    bad = e.telegrams.failed + e.telegrams.missed
+    # What is missing makes no other characters of those that are left.
+    untouched = e.characters.seven_bit or e.characters.printable > 0.9995
+    return (
+        _pure(e)
+        and untouched
+        and bad > 2
+        and (e.harm.lost > 0 or (not e.harm.examined and e.lines.whole < 0.97))
+    )
 
 
 def _remains(e: Evidence) -> bool:
@@ -146,7 +154,7 @@ def _late_starts(e: Evidence) -> bool:
 
 def _steady_breaks(e: Evidence) -> bool:
     """Tell whether breaks come as evenly as the mains make them, and not by fits and starts as a contact does."""
-    in_step = e.bursts.nul_variation < 0.7 and e.harm.mains > 0.6
+    in_step = e.bursts.nul_variation < 0.7 and e.harm.mains > 0.6 and e.bursts.stray < 5
     # So many in a second as the mains have periods, or a multiple.
     periods = e.break_rate / 50
     counted = e.uart.breaks > 500 and abs(periods - round(periods)) < 0.02
@@ -273,7 +281,12 @@ _DISTORTED: Final = (
         "wrong_speed",
         0.85,
         "NULs and characters with the top bit, in bursts",
-        lambda e: _text_gone(e) and e.characters.nul > 0.5 and e.characters.high_of_rest > 0.95,
+        lambda e: (
+            _text_gone(e)
+            and e.characters.nul > 0.5
+            and e.characters.high_of_rest > 0.95
+            and e.bursts.idle > 0.5
+        ),
     ),
     Signature(
         "wrong_speed",
@@ -282,6 +295,8 @@ _DISTORTED: Final = (
         lambda e: (
             _text_gone(e)
             and e.bursts.main > 1
+            and e.bursts.idle > 0.5
+            and e.bursts.stray < e.bursts.main
             and e.bursts.size < 150
             and e.bursts.seconds < 0.6
             and e.characters.nul < 0.1
@@ -532,7 +547,7 @@ _PURE: Final = (
             _clean(e)
             and e.bursts.whole_beginnings > 0.8
             and e.bursts.whole_endings < 0.7
-            and e.bursts.main > 3
+            and e.bursts.main > 1
             and _broken_lines(e) < 1.1
         ),
     ),

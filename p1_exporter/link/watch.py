@@ -52,7 +52,7 @@ _USUAL_INTERVAL: Final = 5.0
 _SHORTEST_INTERVAL: Final = 1.0
 _LONGEST_INTERVAL: Final = 12.0
 # So many bad telegrams in a row are no accident.
-_WENT_WRONG: Final = 3
+_WENT_WRONG: Final = 2
 _ODDITIES: Final = 2
 
 
