@@ -267,6 +267,7 @@ class Meter:
             counters=port.counters(),
         )
         self._begin_watch(port)
+        self._search = self._search or _rate_search(settings)
         if self._search is not None and self._search.rate != port.baudrate:
             self._set_rate(port)
         self._trouble = ""

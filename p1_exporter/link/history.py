@@ -68,7 +68,7 @@ class History:
         self.began = now
         """From when on it is complete."""
         self.chunks: deque[Chunk] = deque()
-        self.outcomes: deque[Outcome] = deque(maxlen=_KEPT_OUTCOMES)
+        self.outcomes: deque[Outcome] = deque()
         self.counts: deque[Counted] = deque(maxlen=_KEPT_COUNTS)
         self.last_byte: float | None = None
         self.ended_low = False
@@ -76,6 +76,7 @@ class History:
         """Characters read since the port was opened."""
         self._kept_bytes = kept_bytes
         self._held = 0
+        self._held_of_outcomes = 0
 
     def received(self, chunk: Chunk) -> None:
         """Remember what one read gave."""
@@ -91,6 +92,11 @@ class History:
     def decided(self, outcome: Outcome) -> None:
         """Remember what became of a telegram."""
         self.outcomes.append(outcome)
+        self._held_of_outcomes += len(outcome.data)
+        while len(self.outcomes) > 1 and (
+            self._held_of_outcomes > self._kept_bytes or len(self.outcomes) > _KEPT_OUTCOMES
+        ):
+            self._held_of_outcomes -= len(self.outcomes.popleft().data)
 
     def counted(self, now: float, counters: Counters) -> None:
         """Remember what the driver counted."""
@@ -102,7 +108,7 @@ class History:
         while self.chunks and self.chunks[0].time < time:
             self._held -= _weight(self.chunks.popleft())
         while self.outcomes and self.outcomes[0].began < time:
-            self.outcomes.popleft()
+            self._held_of_outcomes -= len(self.outcomes.popleft().data)
         while len(self.counts) > 1 and self.counts[1].time < time:
             self.counts.popleft()
 
