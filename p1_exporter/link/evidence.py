@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from p1_exporter.link.distortion import LATE_STARTS, LETTERS_WITH_TOP_BIT, SHORT_ZEROS, text_share
@@ -30,6 +30,8 @@ _LOW_HALF: Final = bytes(range(128))
 _ODD_ONES: Final = bytes(byte for byte in range(256) if byte.bit_count() & 1)
 _TEXT: Final = bytes(range(0x20, 0x7F)) + b"\r\n"
 _TOP_BIT: Final = 7
+# No meter sends twice within so many seconds.
+_APART: Final = 0.6
 _ENOUGH_MARKED: Final = 20
 _FULL_BUFFER: Final = 4095
 _MOST_TENTHS: Final = 36_000
@@ -51,6 +53,8 @@ class Telegrams(NamedTuple):
     """Of those that failed."""
     missed: int
     """Bursts that are in no telegram at all."""
+    accidents: int
+    """How often something went wrong: what one disturbance leaves may look like several telegrams."""
 
     @property
     def expected(self) -> int:
@@ -245,7 +249,9 @@ def _telegrams(outcomes: Sequence[Outcome], found: Rhythm) -> Telegrams:
     truncated = sum(outcome.reason == "truncated" for outcome in outcomes)
     # The first burst may have begun before, the last one may not have ended yet.
     missed = max(0, len(found.main) - 2 - len(outcomes))
-    return Telegrams(accepted, len(outcomes) - accepted, truncated, missed)
+    times = [outcome.began for outcome in outcomes if outcome.reason is not None]
+    apart = sum(later - earlier > _APART for earlier, later in pairwise(times))
+    return Telegrams(accepted, len(outcomes) - accepted, truncated, missed, apart + bool(times))
 
 
 def _uart(chunks: Sequence[Chunk], size: int, counts: Sequence[Counted], line: Line) -> Uart:

@@ -41,7 +41,7 @@ def silent(e: Evidence) -> bool:
 
 def troubled(e: Evidence) -> bool:
     """Tell whether there is anything to explain: one bad telegram is an accident."""
-    bad = e.telegrams.failed + e.telegrams.missed
+    bad = e.telegrams.accidents + e.telegrams.missed
     return (
         silent(e)
         or (bad > 1 and e.telegrams.intact < 0.97)
@@ -54,7 +54,7 @@ def troubled(e: Evidence) -> bool:
 
 
 def _failing(e: Evidence) -> bool:
-    return e.telegrams.failed + e.telegrams.missed > 1
+    return e.telegrams.accidents + e.telegrams.missed > 1
 
 
 def _nothing_understood(e: Evidence) -> bool:
