@@ -250,8 +250,9 @@ class LinkWatch:
         self._end_noise()
         self._heard = True
         self._encrypted = self._encrypted or reason == "decrypt"
-        if self._encrypted and self._last_good is None:
-            # Without the right key, nothing can be said of what an encrypted meter sends.
+        if self._last_good is None and (self._encrypted or reason == "implausible"):
+            # Without the right key, nothing can be said of what an encrypted meter sends; and of a meter without
+            # checksum the first telegram is never believed.
             self.history.decided(Outcome(began, size, None))
             return
         damage = self._examined(data) if reason in _WIRE_REASONS else None
