@@ -196,6 +196,8 @@ class Meter:
         """Listen at another speed if nothing is understood at this one. A link that works is left alone."""
         now = time.monotonic()
         search = self._search
+        if search is not None and self._watch.probing and not search.trying:
+            self._begin_watch(port)
         if search is None or self.snapshot.link.fresh(now):
             return
         if (search.heard(chunk.data, chunk.time) if chunk else search.passed(now)) and not self._set_rate(
@@ -210,7 +212,12 @@ class Meter:
             return False
         self._take(self._reception.silence())
         self._record.port_changed(self._port_info(port))
-        self._begin_watch(port)
+        if search.trying:
+            self._watch.probe(time.monotonic())
+        elif self._watch.probing:
+            self._watch.resume(time.monotonic())
+        else:
+            self._begin_watch(port)
         self._log.info("listening at another speed", port=port.url, baudrate=port.baudrate)
         return True
 
@@ -280,7 +287,7 @@ class Meter:
         self._port = None
         self._take(self._reception.silence())
         self._record.port_closed()
-        self._watch.closed("")
+        self._watch.closed(time.monotonic(), "")
         self._log.info("port closed", port=self._settings.port.url, reason=why)
         self._publish()
 
@@ -290,7 +297,7 @@ class Meter:
         self._record.port_failed(error.reason)
         self._take(self._reception.silence())
         self._record.port_closed()
-        self._watch.closed(str(error))
+        self._watch.closed(time.monotonic(), str(error))
         if str(error) != self._trouble:
             self._trouble = str(error)
             self._log.warning("port is not available, trying again", reason=error.reason, error=str(error))

@@ -78,7 +78,7 @@ def _of_capture(request: Request, path: Path) -> Report:
         if not request.redacted:
             raise UserError("--record with --replay: only makes sense together with --redact.")
         with _created(request.record) as file:
-            recording.write_redacted(file, header, events, 0.0)
+            recording.write_redacted(file, header, events)
     look = recording.replay(header, events)
     circuit = request.circuit or usual_circuit(header.driver)
     return report(look.diagnoses, look.evidence, circuit, tried=look.tried)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from p1_exporter.doctor.listener import Listener
-from p1_exporter.link.capture import CaptureHeader, CounterReading
+from p1_exporter.link.capture import CaptureClock, CaptureHeader, CounterReading
 from p1_exporter.link.counters import Counters
 from p1_exporter.link.detect import RateSearch
 from p1_exporter.link.diagnosis import diagnose
@@ -42,7 +42,7 @@ _ANSWER: Final = 12.0
 class Recorder(Protocol):
     """Who keeps what is heard."""
 
-    def begin(self, header: CaptureHeader, start: float, /) -> None:
+    def begin(self, header: CaptureHeader, /) -> None:
         """Begin, or begin anew."""
 
     def write(self, event: Chunk | CounterReading, /) -> None:
@@ -112,19 +112,16 @@ class LineExamination:
             listener = self._listener(port)
             if self.recorder:
                 header = CaptureHeader(port.driver, port.baudrate, request_line=port.request_line)
-                self.recorder.begin(header, time.monotonic())
+                self.recorder.begin(header)
             for event in self._events(port, listener, f"Listening at {before} baud", self._long_enough):
                 if self.recorder:
                     self.recorder.write(event)
                 if search and isinstance(event, Chunk) and _other_rate(search, listener, event):
                     break
-            if self.recorder:
-                # However silent the line is, and whatever the driver counts: this is how long it was listened to.
-                self.recorder.write(CounterReading(time.monotonic(), port.counters() or Counters()))
             if search is None or search.rate == before or not port.set_baudrate(search.rate):
                 break
             self._tried.append(f"At {before} baud nothing was understood, so {search.rate} baud was tried.")
-        return listener.finish(time.monotonic())
+        return listener.finish()
 
     def _long_enough(self, listener: Listener) -> float:
         """Return for how many seconds to listen, by what was heard so far."""
@@ -137,26 +134,29 @@ class LineExamination:
     def _events(
         self, port: Port, listener: Listener, what: str, seconds: Callable[[Listener], float]
     ) -> Iterator[Chunk | CounterReading]:
-        """Listen for so long, and give what is heard, and what is counted once a second."""
-        began = time.monotonic()
+        """Listen for so long, and give what is heard, and what is counted once a second and in the end.
+
+        Times are those of a capture, so that a replay knows neither more nor less.
+        """
+        clock = CaptureClock(time.monotonic())
         next_count = 0.0
-        while (now := time.monotonic()) < (until := began + seconds(listener)):
+        while (now := clock.at(time.monotonic())) < (until := seconds(listener)):
             if now >= next_count and (counters := port.counters()):
                 next_count = now + _COUNT_EVERY
-                listener.counted(now, counters)
-                yield CounterReading(now, counters)
+                yield listener.hear(CounterReading(now, counters))
             try:
                 chunk = port.read(min(_TICK, until - now))
             except EndOfInput:
-                return
+                break
             if chunk:
-                listener.received(chunk)
-                yield chunk
+                yield listener.hear(replace(chunk, time=clock.at(chunk.time)))
             self.show(Progress(what, until - now, listener))
+        # However silent the line is, and whatever the driver counts: this is how long it was listened to.
+        yield listener.hear(CounterReading(clock.at(time.monotonic()), port.counters() or Counters()))
 
     def _listener(self, port: Port) -> Listener:
         line = Line(port.driver, port.baudrate, request_line=port.request_line)
-        return Listener(time.monotonic(), line, KEPT_BYTES, self.understanding)
+        return Listener(line, KEPT_BYTES, self.understanding)
 
     def _try_request_line(self, port: Port, before: Evidence) -> None:
         """Release the line that asks the meter for data, and raise it again: does the meter obey?"""

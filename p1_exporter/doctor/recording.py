@@ -41,17 +41,16 @@ class Recording:
         self._redacted = redacted
         self._header = CaptureHeader()
         self._events: list[CaptureEvent] = []
-        self._start = 0.0
         self._writer: CaptureWriter | None = None
 
-    def begin(self, header: CaptureHeader, start: float) -> None:
-        """Begin, or begin anew because the speed was changed; `start` is the time on the clock of the events."""
-        self._header, self._start = header, start
+    def begin(self, header: CaptureHeader) -> None:
+        """Begin, or begin anew because the speed was changed."""
+        self._header = header
         self._events.clear()
         if not self._redacted:
             self._file.seek(0)
             self._file.truncate()
-            self._writer = CaptureWriter(self._file, header, start)
+            self._writer = CaptureWriter(self._file, header, 0.0)
 
     def write(self, event: Chunk | CounterReading) -> None:
         """Keep an event."""
@@ -67,17 +66,17 @@ class Recording:
             UserError: the meter encrypts.
         """
         if self._redacted:
-            write_redacted(self._file, self._header, self._events, self._start)
+            write_redacted(self._file, self._header, self._events)
 
 
-def write_redacted(file: IO[bytes], header: CaptureHeader, events: list[CaptureEvent], start: float) -> None:
+def write_redacted(file: IO[bytes], header: CaptureHeader, events: list[CaptureEvent]) -> None:
     """Write a capture without identities.
 
     Raises:
         UserError: the meter encrypts.
     """
     refuse_encrypted(events)
-    writer = CaptureWriter(file, header, start)
+    writer = CaptureWriter(file, header, 0.0)
     for event in redact(events):
         if not isinstance(event, Truncated):
             writer.write(event)
@@ -100,14 +99,11 @@ def load(path: Path) -> tuple[CaptureHeader, list[CaptureEvent]]:
 def replay(header: CaptureHeader, events: list[CaptureEvent]) -> LineLook:
     """Return what a capture says about the line it was recorded on."""
     line = Line(header.driver, header.baudrate, header.parity, header.request_line)
-    listener = Listener(0.0, line, KEPT_BYTES)
+    listener = Listener(line, KEPT_BYTES)
     for event in events:
-        if isinstance(event, Chunk):
-            listener.received(event)
-        elif isinstance(event, CounterReading):
-            listener.passed(event.time)
-            listener.counted(event.time, event.counters)
-    evidence = listener.finish(_end(events))
+        if not isinstance(event, Truncated):
+            listener.hear(event)
+    evidence = listener.finish(listener.now + _silence(events))
     tried = tuple(
         f"Line {event.line} of the capture is not complete: the recording was interrupted there."
         for event in events
@@ -116,11 +112,10 @@ def replay(header: CaptureHeader, events: list[CaptureEvent]) -> LineLook:
     return LineLook(evidence, tuple(diagnose(evidence)), tried, header.driver, header.baudrate)
 
 
-def _end(events: list[CaptureEvent]) -> float:
-    """Return when a recording ended. Of a driver that counts nothing, it tells only when the last byte came."""
-    last = max((event.time for event in events if not isinstance(event, Truncated)), default=0.0)
+def _silence(events: list[CaptureEvent]) -> float:
+    """Return for how long nothing came in the end, where a recording without counters cannot tell."""
     if any(isinstance(event, CounterReading) for event in events):
-        return last
+        return 0.0
     reads = [event.data for event in events if isinstance(event, Chunk)]
     fell_silent = sum(map(len, reads)) < _NEXT_TO_NOTHING or reads[-1] == b"\0"
-    return last + _SILENCE if fell_silent else last
+    return _SILENCE if fell_silent else 0.0

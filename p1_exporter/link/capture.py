@@ -91,6 +91,24 @@ CaptureEvent = Chunk | CounterReading | Truncated
 """What a capture consists of, in order of time; `Truncated`, if at all, comes last."""
 
 
+class CaptureClock:
+    """Times as a capture keeps them: seconds since it began, no finer than it tells, and never backwards.
+
+    Args of the constructor: `start`, when the recording began, on the clock of the times to come (seconds of
+    `time.monotonic()`).
+    """
+
+    def __init__(self, start: float) -> None:
+        self._start = start
+        self._until = 0.0
+
+    def at(self, time: float) -> float:
+        """Return what a capture calls a time."""
+        # Who looks at the clock first and who writes first are two things: a capture is in order of time.
+        self._until = max(self._until, round(time - self._start, _DECIMALS))
+        return self._until
+
+
 class CaptureWriter:
     """Writes a capture line by line: whatever stops the recording, all that was written before can be read.
 
@@ -103,8 +121,7 @@ class CaptureWriter:
 
     def __init__(self, file: IO[bytes], header: CaptureHeader, start: float) -> None:
         self._file = file
-        self._start = start
-        self._written_until = 0.0
+        self._clock = CaptureClock(start)
         self._line(
             {
                 "format": FORMAT,
@@ -119,9 +136,7 @@ class CaptureWriter:
 
     def write(self, event: Chunk | CounterReading) -> None:
         """Add what a read gave, or what the driver has counted."""
-        # Who looks at the clock first and who writes first are two things: the file is in order of time.
-        self._written_until = max(self._written_until, round(event.time - self._start, _DECIMALS))
-        facts: dict[str, object] = {"t": self._written_until}
+        facts: dict[str, object] = {"t": self._clock.at(event.time)}
         if isinstance(event, Chunk):
             facts |= {"data": event.data.hex(), "marks": event.marks}
         else:

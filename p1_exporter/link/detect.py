@@ -50,6 +50,13 @@ class RateSearch:
         """Bursts in a row that are no text."""
         self._patience = _FIRST_PATIENCE
         self._trial_began = 0.0
+        self._strange_at_home = False
+        """Whether what arrived at the likelier rate looked as if it had another one."""
+
+    @property
+    def trying(self) -> bool:
+        """Whether the other rate is only tried."""
+        return self.rate != self._home
 
     def heard(self, data: bytes, time: float) -> bool:
         """Take what arrived at `time` (seconds); return whether `rate` changed."""
@@ -63,7 +70,7 @@ class RateSearch:
         """Take note of the time; return whether `rate` changed."""
         if self._burst and now - self._last_byte > _PAUSE:
             return self._end_burst(now)
-        if self.rate != self._home and now - self._trial_began > _TRIAL_SECONDS:
+        if self.trying and now - self._trial_began > _TRIAL_SECONDS:
             return self._use(self._home, now)
         return False
 
@@ -84,10 +91,18 @@ class RateSearch:
             self._foreign = 0
             return False
         self._foreign += 1
-        if self.rate != self._home:
-            return self._foreign >= _TRIAL and self._use(self._home, now)
-        if self._foreign < (_TRIAL if _from_another_rate(burst, self.rate) else self._patience):
+        strange = _from_another_rate(burst, self.rate)
+        if self.trying:
+            if self._foreign < _TRIAL:
+                return False
+            if self._strange_at_home and not strange:
+                # Nothing can be read here either, but it has the looks of this rate.
+                self._home = self.rate
+                return False
+            return self._use(self._home, now)
+        if self._foreign < (_TRIAL if strange else self._patience):
             return False
+        self._strange_at_home = strange
         self._patience = min(self._patience * _PATIENCE_GROWTH, _MOST_PATIENCE)
         return self._use(SLOW if self.rate == FAST else FAST, now)
 
@@ -109,4 +124,4 @@ def _from_another_rate(burst: bytes, rate: int) -> bool:
     """Tell whether a burst that is no text looks like one that was sent at the other rate."""
     if rate == FAST:
         return burst.count(0) > _MOSTLY * len(burst)
-    return len(burst) < _LEFT_OF_FAST
+    return len(burst) < _LEFT_OF_FAST or burst.count(0) > _MOSTLY * len(burst)

@@ -375,6 +375,18 @@ _DISTORTED: Final = (
         lambda e: _marked_throughout(e) and e.line.marks == "character",
     ),
     Signature(
+        "inverted",
+        0.7,
+        "text gone, one NUL with each telegram",
+        lambda e: (
+            _text_gone(e)
+            and e.characters.high > 0.5
+            and e.bursts.main / 2 < e.characters.nul * e.size < 2 * e.bursts.main
+            and e.bursts.idle > 0.5
+            and e.bursts.size > 100
+        ),
+    ),
+    Signature(
         "clock",
         0.7,
         "framing errors in every packet, and no breaks",
@@ -491,7 +503,7 @@ _DISTORTED: Final = (
             _text_gone(e)
             and 0.1 < e.uart.framing < 0.6
             and e.characters.high > 0.5
-            and 0.5 < e.uart.breaks / e.bursts.main < 2
+            and e.bursts.main / 2 < e.uart.breaks < 2 * e.bursts.main
             and e.line.marks == "character"
         ),
     ),

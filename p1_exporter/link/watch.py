@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from p1_exporter.link.diagnosis import Diagnosis
     from p1_exporter.link.evidence import Evidence
     from p1_exporter.link.port import Chunk
-    from p1_exporter.link.reception import Judged, Stray
-    from p1_exporter.telegram.events import Reason
+    from p1_exporter.link.reception import Judged
+    from p1_exporter.telegram.events import Reason, Telegram
 
 # What became of a telegram in other ways than on the wire is nothing to look into.
 _WIRE_REASONS: Final = frozenset({"crc", "truncated", "malformed", "parity", "too_long"})
@@ -101,6 +102,10 @@ class LinkWatch:
         self._closed: str | None = None
         """Why the port is closed; empty if on purpose."""
         self._paused = False
+        self._probing: float | None = None
+        """Since when another speed is tried."""
+        self._skipped = 0.0
+        """Seconds in which another speed was tried: to this watch they do not exist."""
         self._totals = DamageTotals()
         self._analysis: DamageAnalysis | None = None
         self._good: deque[bytes] = deque(maxlen=_GOOD)
@@ -119,54 +124,83 @@ class LinkWatch:
         """Between the last two good telegrams."""
         self._encrypted = False
         self._oddities: deque[float] = deque(maxlen=_ODDITIES)
+        """When the last odd things began."""
+        self._odd_until = -math.inf
         self._verdict = Verdict()
         self._settling = _SETTLING_FREQUENT
         self._ration = Ration()
         self._faults: tuple[Diagnosis, ...] = ()
         self._evidence: Evidence | None = None
 
+    @property
+    def probing(self) -> bool:
+        """Whether another speed is tried."""
+        return self._probing is not None
+
     def opened(self, now: float, line: Line) -> None:
         """The port is open now, or read in another way: what was seen before says nothing any more."""
         self._closed = None
         self._line = line
-        self._begin(now)
+        self._end_probe(now)
+        self._begin(now - self._skipped)
 
-    def closed(self, why: str) -> None:
+    def closed(self, now: float, why: str) -> None:
         """The port is closed, for a reason in words; empty if on purpose."""
+        self._end_probe(now)
         self._closed = why
 
     def pause(self, now: float, *, paused: bool) -> None:
         """Nothing is requested from the meter now, or again."""
         self._paused = paused
-        self._begin(now)
+        self._begin(now - self._skipped)
+
+    def probe(self, now: float) -> None:
+        """Another speed is tried: until the end of that, what arrives says nothing, and what was named stays."""
+        if self._probing is None:
+            self._probing = now
+
+    def resume(self, now: float) -> None:
+        """It was tried in vain: everything is as it was before."""
+        self._end_probe(now)
 
     def received(self, chunk: Chunk) -> None:
         """A read gave something."""
+        if self.probing:
+            return
+        if self._skipped:
+            chunk = replace(chunk, time=chunk.time - self._skipped)
         self.history.received(chunk)
         if chunk.marks:
             self._odd(chunk.time)
 
     def counted(self, now: float, counters: Counters) -> None:
         """The driver said what it counted."""
+        if self.probing:
+            return
+        now -= self._skipped
         if self.history.counts and _errors(counters) != _errors(self.history.counts[-1].counters):
             self._odd(now)
         self.history.counted(now, counters)
 
     def judged(self, judged: Judged) -> None:
         """Something was decided about what was received."""
+        if self.probing:
+            return
+        began = judged.began - self._skipped
         if isinstance(judged, Accepted):
             if judged.damaged:
-                self._failed(judged.telegram.data, judged.telegram.size, judged.began, "malformed")
+                self._failed(judged.telegram.data, judged.telegram.size, began, "malformed")
             else:
-                self._accepted(judged)
+                self._accepted(judged.telegram, began)
         elif isinstance(judged, Refused):
-            self._failed(judged.event.data, judged.event.size, judged.began, judged.reason)
+            self._failed(judged.event.data, judged.event.size, began, judged.reason)
         else:
-            self._stray(judged)
+            self._stray(judged.noise.data, began)
 
     def look(self, now: float) -> None:
         """Look at the link, once a second at most, and name the faults."""
-        if now - self._last_look < _LOOK_EVERY:
+        now -= self._skipped
+        if self.probing or now - self._last_look < _LOOK_EVERY:
             return
         self._last_look = now
         self._faults = self._verdict.update(now, self._found(now), self._settling)
@@ -179,6 +213,7 @@ class LinkWatch:
         """Return the evidence on everything since the beginning, as far as it is kept."""
         from p1_exporter.link.evidence import gather  # noqa: PLC0415 - see above
 
+        now -= self._skipped
         self._settle(now)
         past = self.history.since(self.history.began)
         return gather(past, past.outcomes, self._line, now)
@@ -203,8 +238,9 @@ class LinkWatch:
 
     def _odd(self, time: float) -> None:
         """Take note of something that a good line does not do; what comes in one burst is one thing."""
-        if not self._oddities or time - self._oddities[-1] > _PAUSE:
+        if time - self._odd_until > _PAUSE:
             self._oddities.append(time)
+        self._odd_until = max(self._odd_until, time)
 
     def _recent_evidence(self, now: float) -> Evidence:
         from p1_exporter.link.evidence import gather  # noqa: PLC0415 - only where something is wrong
@@ -227,6 +263,13 @@ class LinkWatch:
         bad = list(takewhile(lambda outcome: outcome.reason is not None, reversed(outcomes)))
         return bad[-1].began if _WENT_WRONG <= len(bad) < len(outcomes) else -math.inf
 
+    def _end_probe(self, now: float) -> None:
+        if self._probing is not None:
+            self._skipped += now - self._probing
+            self._probing = None
+            # What was counted meanwhile is nobody's fault.
+            self.history.counts.clear()
+
     def _begin(self, now: float) -> None:
         self.history = History(now, self._kept_bytes)
         self._noise.clear()
@@ -234,17 +277,18 @@ class LinkWatch:
         self._oddities.clear()
         self._expected = now + _QUIET_INTERVALS * _USUAL_INTERVAL
 
-    def _accepted(self, accepted: Accepted) -> None:
+    def _accepted(self, telegram: Telegram, began: float) -> None:
         self._end_noise()
         self._heard = True
         self._ration.passed()
-        telegram, began = accepted.telegram, accepted.began
         self._good.append(telegram.data)
         self.history.decided(Outcome(began, telegram.size, None))
         self._interval = None if self._last_good is None else began - self._last_good
         interval = min(max(self._interval or _USUAL_INTERVAL, _SHORTEST_INTERVAL), _LONGEST_INTERVAL)
         self._expected = began + _QUIET_INTERVALS * interval
         self._last_good = began
+        # However closely the next odd thing follows, it is another one.
+        self._odd_until = -math.inf
 
     def _failed(self, data: bytes, size: int, began: float, reason: Reason) -> None:
         self._end_noise()
@@ -258,17 +302,17 @@ class LinkWatch:
         damage = self._examined(data) if reason in _WIRE_REASONS else None
         self._decided(Outcome(began, size, reason, damage, data))
 
-    def _stray(self, stray: Stray) -> None:
+    def _stray(self, data: bytes, began: float) -> None:
         """Take bytes outside telegrams: perhaps a telegram whose beginning is damaged."""
-        if self._noise and stray.began - self._noise_ended > _PAUSE:
+        if self._noise and began - self._noise_ended > _PAUSE:
             self._end_noise()
         if not self._noise:
-            self._noise_began = stray.began
+            self._noise_began = began
             # A line is opened in the middle of a telegram as often as not.
             self._noise_counts = self._heard
-        self._noise += stray.noise.data[: MAX_TELEGRAM - len(self._noise)]
-        self._noise_ended = stray.began
-        self._odd(stray.began)
+        self._noise += data[: MAX_TELEGRAM - len(self._noise)]
+        self._noise_ended = began
+        self._odd(began)
 
     def _settle(self, now: float) -> None:
         if now - self._noise_ended > _PAUSE:

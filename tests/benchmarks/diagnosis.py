@@ -16,6 +16,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from p1_exporter.doctor.listener import Listener
+from p1_exporter.link.capture import CounterReading
 from p1_exporter.link.counters import Counters
 from p1_exporter.link.diagnosis import SURE, UNCLEAR, diagnose
 from p1_exporter.link.line import Line
@@ -118,7 +119,7 @@ class Outcome(NamedTuple):
 def listen(case: Case) -> Evidence:
     """Return the evidence on a case."""
     seconds = SECONDS[case.model]
-    listener = Listener(0.0, Line(case.driver, MODELS[case.model].baudrate), _KEPT)
+    listener = Listener(Line(case.driver, MODELS[case.model].baudrate), _KEPT)
     events = record(
         case.model,
         case.fault,
@@ -130,10 +131,9 @@ def listen(case: Case) -> Evidence:
     )
     for event in events:
         if isinstance(event, Counted):
-            listener.passed(event.time)
-            listener.counted(event.time, Counters(*event.counts))
+            listener.hear(CounterReading(event.time, Counters(*event.counts)))
         else:
-            listener.received(Chunk(event.time, event.data, event.marks))
+            listener.hear(Chunk(event.time, event.data, event.marks))
     return listener.finish(seconds)
 
 

@@ -106,7 +106,7 @@ def test_one_bad_telegram_is_named_nothing() -> None:
 
 def test_a_port_that_is_closed_for_a_reason_is_disconnected_and_no_longer_when_it_is_open() -> None:
     watched = receiving(*good(10))
-    watched.watch.closed("/dev/ttyUSB0: vanished")
+    watched.watch.closed(11.0, "/dev/ttyUSB0: vanished")
     watched.until(30.0)
     (diagnosis,) = watched.watch.snapshot().faults
     assert (diagnosis.fault, diagnosis.seen) == ("disconnected", "/dev/ttyUSB0: vanished")
@@ -118,7 +118,7 @@ def test_a_port_that_is_closed_for_a_reason_is_disconnected_and_no_longer_when_i
 
 def test_a_port_that_is_closed_on_purpose_has_no_fault() -> None:
     watched = receiving(*good(10))
-    watched.watch.closed("")
+    watched.watch.closed(11.0, "")
     watched.until(300.0)
     assert watched.changes == []
 

@@ -240,10 +240,14 @@ class GoodLink:
             if not _understood(b"".join(read.data for read, _ in found)):
                 break
             seed += 1
+        # What another program took after the last read was counted all the same.
+        wire.take(begin + AFTER)
         before = self._counts
         for read, counts in found:
-            self._counts = Counters(*map(_sum, before, counts)) if counts else before
-            yield Event(Chunk(read.time, read.data, read.marks), self._counts if counts else None)
+            yield Event(
+                Chunk(read.time, read.data, read.marks), counts and Counters(*map(_sum, before, counts))
+            )
+        self._counts = Counters(*map(_sum, before, wire.counts)) if wire.counts else before
 
     def _read(self, time: float, data: bytes, marks: tuple[Mark, ...] = ()) -> Event:
         counts = self._counts

@@ -112,8 +112,8 @@ def test_a_capture_gives_the_same_verdict_also_redacted(
     told = (replayed, of_redaction) if fault in REDACTION_COSTS else (replayed, of_redaction, from_redacted)
     for verdict in told:
         assert [named["fault"] for named in verdict["faults"]] == [named["fault"] for named in live["faults"]]
-    # How sure one can be may change with identities: what is flipped in them counts for less.
-    assert replayed["verdict"] == live["verdict"]
+    # How sure one can be may change with identities, as what is flipped in them counts for less; not by replaying.
+    assert replayed["faults"] == live["faults"]
     assert code == 1
 
 

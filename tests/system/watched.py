@@ -111,14 +111,21 @@ class Watched:
             self.changes.append(change)
 
     def _search_rate(self, chunk: Chunk | None) -> None:
+        search = self._search
+        if self.watch.probing and not search.trying:
+            self.watch.opened(self._now, replace(self._line, baudrate=search.rate))
         fresh = self.accepted and self._now - self.accepted[-1][0] < FRESH
         if self._set_rate is None or fresh:
             return
-        search = self._search
         if search.heard(chunk.data, chunk.time) if chunk else search.passed(self._now):
             self._set_rate(search.rate)
             self._take(self.reception.silence())
-            self.watch.opened(self._now, replace(self._line, baudrate=search.rate))
+            if search.trying:
+                self.watch.probe(self._now)
+            elif self.watch.probing:
+                self.watch.resume(self._now)
+            else:
+                self.watch.opened(self._now, replace(self._line, baudrate=search.rate))
 
     def _take(self, judged: Iterable[Judged]) -> None:
         for each in judged:
