@@ -33,7 +33,11 @@ _CUT: Final = ("truncated", "crc")
 """What a telegram is rejected for that was cut at either end."""
 
 _TICK_SECONDS: Final = 1.0
-_HEARTBEAT_SECONDS: Final = 60.0
+_TURN_SECONDS: Final = 60.0
+"""The longest that a turn of the thread can take: the kernel closes a port 30 s late where it waits for a driver, and
+to set an adapter's speed takes a driver up to 5 s for each of a few messages."""
+_OPENING_SECONDS: Final = 180.0
+"""The same while a port is opened: a resolver looks 2 minutes for a name, and each of its addresses may take 5 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ class MeterSnapshot:
     watch: WatchSnapshot
     circuit: Circuit
     telegram: NewestTelegram | None
+    trouble: str = ""
+    """Why the port is closed, in words; empty while it is open, and until it was tried."""
 
 
 class Meter:
@@ -104,7 +110,7 @@ class Meter:
         self._port: Port | None = None
         self._demand: Demand | None = None
         """None where there is no request line."""
-        self._heartbeat = time.monotonic()
+        self._due = time.monotonic() + _TURN_SECONDS
         self.snapshot = self._snapshot()
         """What is known now; replaced, never changed."""
         self._thread = threading.Thread(target=self._run, name=f"meter-{settings.name}", daemon=True)
@@ -128,7 +134,13 @@ class Meter:
 
     def healthy(self) -> bool:
         """Whether the thread is alive and not stuck."""
-        return self._thread.is_alive() and time.monotonic() - self._heartbeat < _HEARTBEAT_SECONDS
+        return not self.ailment()
+
+    def ailment(self) -> str:
+        """Return what is wrong with the thread, in words; empty while it comes round."""
+        if not self._thread.is_alive():
+            return "its thread has ended"
+        return "its thread is stuck" if time.monotonic() >= self._due else ""
 
     def _interrupt(self) -> None:
         self._wake.set()
@@ -139,6 +151,14 @@ class Meter:
     # The thread.
 
     def _run(self) -> None:
+        try:
+            self._read_for_ever()
+        except Exception:
+            # What it was, is logged by whoever logs all that is unexpected; which meter it was, is known here.
+            self._log.error("this meter is read no more, its thread has ended")
+            raise
+
+    def _read_for_ever(self) -> None:
         backoff = Backoff.for_port(self._settings.port.url)
         while not self._stopping:
             self._wake.clear()
@@ -146,6 +166,7 @@ class Meter:
                 self._reopening = False
                 self._use(self._next_settings)
                 backoff = Backoff.for_port(self._settings.port.url)
+            self._due = time.monotonic() + _OPENING_SECONDS
             try:
                 with open_port(self._settings.port) as port:
                     self._opened(port)
@@ -285,6 +306,7 @@ class Meter:
     def _closed(self, why: str) -> None:
         """Whatever was arriving stays unfinished."""
         self._port = None
+        self._trouble = why
         self._take(self._reception.silence())
         self._record.port_closed()
         self._watch.closed(time.monotonic(), "")
@@ -369,16 +391,19 @@ class Meter:
     # What others see.
 
     def _publish(self) -> None:
-        self._heartbeat = time.monotonic()
-        self._record.passed(self._heartbeat)
-        self._watch.look(self._heartbeat)
+        now = time.monotonic()
+        self._record.passed(now)
+        self._watch.look(now)
         self.snapshot = self._snapshot()
+        self._due = time.monotonic() + _TURN_SECONDS
 
     def _snapshot(self) -> MeterSnapshot:
         pending = self._reception.pending and not self._may_be_cut
         link = self._record.snapshot(pending_bytes=self._reception.pending_bytes, pending=pending)
         circuit = self._settings.circuit or usual_circuit(link.port.driver)
-        return MeterSnapshot(self.name, link, self._watch.snapshot(), circuit, self._telegram)
+        return MeterSnapshot(
+            self.name, link, self._watch.snapshot(), circuit, self._telegram, trouble=self._trouble
+        )
 
 
 def _rate_search(port: PortSettings) -> RateSearch | None:

@@ -93,18 +93,19 @@ class RateSearch:
         self._foreign += 1
         strange = _from_another_rate(burst, self.rate)
         if self.trying:
-            if self._foreign < _TRIAL:
-                return False
-            if self._strange_at_home and not strange:
-                # Nothing can be read here either, but it has the looks of this rate.
-                self._home = self.rate
-                return False
-            return self._use(self._home, now)
+            return self._foreign >= _TRIAL and self._end_trial(now, strange=strange)
         if self._foreign < (_TRIAL if strange else self._patience):
             return False
         self._strange_at_home = strange
         self._patience = min(self._patience * _PATIENCE_GROWTH, _MOST_PATIENCE)
         return self._use(SLOW if self.rate == FAST else FAST, now)
+
+    def _end_trial(self, now: float, *, strange: bool) -> bool:
+        if self._strange_at_home and not strange:
+            # Nothing can be read here either, but it has the looks of this rate.
+            self._home = self.rate
+            return False
+        return self._use(self._home, now)
 
     def _use(self, rate: int, now: float) -> bool:
         self.rate = rate

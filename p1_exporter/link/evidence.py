@@ -224,8 +224,10 @@ def gather(look: Look, examined: Sequence[Outcome], line: Line, now: float) -> E
     wire = b"".join(chunk.data for chunk in chunks)
     received = _characters(wire, _marked(chunks))
     # Seven bits and parity, as old meters send, are read as eight bits; the parity bit says nothing of the text.
-    data = without_parity(wire) if looks_seven_bit(wire) else wire
     found = rhythm(chunks, line.capacity, network=line.network)
+    seven_bit = looks_seven_bit(wire)
+    # Of telegrams that arrived well and others that did not, each is read as what it looks like.
+    text = _text(wire) if seven_bit else b"".join(_text(burst.data) for burst in found.main)
     seconds = max(now - look.began, 0.001)
     last = look.began if look.last_byte is None else look.last_byte
     return Evidence(
@@ -236,9 +238,9 @@ def gather(look: Look, examined: Sequence[Outcome], line: Line, now: float) -> E
         ends_low=look.ended_low,
         telegrams=_telegrams(look.outcomes, found),
         uart=_uart(chunks, len(wire), look.counts, line),
-        characters=received if data is wire else _seven_bit(data, received),
+        characters=_seven_bit(text, received) if seven_bit else received,
         lines=_lines(look.outcomes),
-        text=Text(*(text_share(data, name) for name in Text._fields)),
+        text=Text(*(text_share(text, name) for name in Text._fields)),
         bursts=_bursts(found, chunks, seconds),
         harm=_harm(examined, line.capacity),
     )
@@ -332,6 +334,10 @@ def _nul_variation(chunks: Sequence[Chunk]) -> float:
     mean = sum(counts) / len(counts)
     variance = sum((count - mean) ** 2 for count in counts) / len(counts)
     return math.sqrt(variance) / mean if mean else 0.0
+
+
+def _text(data: bytes) -> bytes:
+    return without_parity(data) if looks_seven_bit(data) else data
 
 
 def _seven_bit(data: bytes, received: Characters) -> Characters:
