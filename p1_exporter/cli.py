@@ -97,6 +97,11 @@ def _add_doctor_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("doctor")
     group.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
     group.add_argument(
+        "--computer",
+        action="store_true",
+        help="look at the computer alone, at each meter's port without opening it, and say only what is wrong",
+    )
+    group.add_argument(
         "--seconds",
         type=_seconds,
         metavar="N",
@@ -165,7 +170,23 @@ def _check_config(flags: argparse.Namespace) -> int:
     return 0
 
 
+def _survey(flags: argparse.Namespace) -> int:
+    from p1_exporter.doctor.survey import Place, survey  # noqa: PLC0415 - as above
+    from p1_exporter.ports import port_settings  # noqa: PLC0415 - as above
+
+    for flag in ("seconds", "record", "replay", "redact"):
+        if getattr(flags, flag):
+            raise UserError(
+                f"--{flag}: is about listening, and --computer listens to nothing. Give one of them."
+            )
+    # Keys are not looked for: they may be where only the service can read them.
+    places = [Place(meter.name, *port_settings(meter)) for meter in load(flags, os.environ).meters]
+    return survey(places, as_json=flags.json)
+
+
 def _doctor(flags: argparse.Namespace) -> int:
+    if flags.computer:
+        return _survey(flags)
     from p1_exporter.doctor.command import Request, doctor  # noqa: PLC0415 - as above
     from p1_exporter.meters import meter_settings  # noqa: PLC0415 - as above
 

@@ -27,6 +27,8 @@ from p1_exporter.link.watch import LinkWatch, WatchSnapshot
 from p1_exporter.telegram.samples import MAX_OBIS_VALUES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from p1_exporter.link.share import ShareServer
 
 _CUT: Final = ("truncated", "crc")
@@ -48,6 +50,8 @@ class MeterSettings:
     port: PortSettings
     port_reason: str = ""
     """Why this port, if nobody named it."""
+    locate: Callable[[], tuple[PortSettings, str]] | None = None
+    """What looks for the port anew, and tells why that one; None if somebody named it."""
     circuit: Circuit | None = None
     """What stands between meter and computer; None for what is usual with that kind of port."""
     understanding: Understanding = field(default_factory=Understanding)
@@ -106,6 +110,7 @@ class Meter:
         self._why_rejected = ""
         self._stopping = False
         self._reopening = False
+        self._was_open = False
         self._wake = threading.Event()
         self._port: Port | None = None
         self._demand: Demand | None = None
@@ -168,6 +173,7 @@ class Meter:
                 backoff = Backoff.for_port(self._settings.port.url)
             self._due = time.monotonic() + _OPENING_SECONDS
             try:
+                self._look_for_port()
                 with open_port(self._settings.port) as port:
                     self._opened(port)
                     self._read(port, backoff)
@@ -182,8 +188,21 @@ class Meter:
                 continue
             self._wait(backoff.next())
 
+    def _look_for_port(self) -> None:
+        """Where nobody named a port, look again for one until one was open: an adapter may be plugged in any time.
+
+        After that, it is that one which is waited for.
+        """
+        if self._settings.locate is None or self._was_open:
+            return
+        port, reason = self._settings.locate()
+        if port != self._settings.port:
+            self._use(replace(self._settings, port=port, port_reason=reason))
+            self._record.port_changed(_port_info(self._settings))
+
     def _use(self, settings: MeterSettings) -> None:
         """Take over new settings."""
+        self._was_open = False
         if settings.understanding.cipher is not self._settings.understanding.cipher:
             self._why_rejected = ""
         self._reception.understand(settings.understanding)
@@ -285,6 +304,7 @@ class Meter:
 
     def _opened(self, port: Port) -> None:
         self._port = port
+        self._was_open = True
         settings = self._settings.port
         asks = port.request_asserted is not None
         self._demand = Demand(time.monotonic(), settings.request_interval) if asks else None

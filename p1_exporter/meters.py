@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING
 
 from p1_exporter.keys import cipher_of
-from p1_exporter.link.locate import default_port
-from p1_exporter.link.port import PortSettings, check_settings
 from p1_exporter.link.reception import Understanding
 from p1_exporter.meter import MeterSettings
+from p1_exporter.ports import port_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from p1_exporter.config import Config, MeterConfig
-
-# Where a Raspberry Pi has its serial port: what is waited for if no port is named and none is there yet.
-_FALLBACK_PORT: Final = "/dev/serial0"
 
 
 def meter_settings(config: Config, environ: Mapping[str, str]) -> list[MeterSettings]:
@@ -29,15 +26,12 @@ def meter_settings(config: Config, environ: Mapping[str, str]) -> list[MeterSett
 
 
 def _meter_settings(meter: MeterConfig, config: Config, environ: Mapping[str, str]) -> MeterSettings:
-    url, reason = (
-        (meter.port, "") if meter.port else default_port() or (_FALLBACK_PORT, "no serial port was found")
-    )
-    port = PortSettings(url, meter.baudrate, meter.request_line, meter.request_interval)
-    check_settings(port)
+    port, reason = port_settings(meter)
     return MeterSettings(
         name=meter.name,
         port=port,
         port_reason=reason,
+        locate=None if meter.port else partial(port_settings, meter),
         circuit=meter.circuit,
         understanding=Understanding(
             time_zone=meter.time_zone,

@@ -17,6 +17,8 @@ from p1_exporter.errors import UserError
 from p1_exporter.exposition.collector import MeterCollector
 from p1_exporter.meter import Meter, MeterSettings, MeterSnapshot
 from p1_exporter.meters import meter_settings
+from p1_exporter.service_manager import ServiceManager
+from p1_exporter.supervision import Supervision
 from p1_exporter.web.app import App, html, json, landing_page
 from p1_exporter.web.listen import bind, systemd_sockets
 from p1_exporter.web.server import Server
@@ -26,7 +28,7 @@ from p1_exporter.web.status import STATUS_PATH, meters, status
 if TYPE_CHECKING:
     import argparse
     import socket
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 
     from prometheus_client.metrics_core import Metric
 
@@ -35,8 +37,10 @@ if TYPE_CHECKING:
 _STOP_SECONDS: Final = 0.5
 
 
-def run(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> None:
+def run(flags: argparse.Namespace, environ: MutableMapping[str, str] = os.environ) -> None:
     """Read the meters and serve HTTP until SIGTERM or SIGINT.
+
+    What a service manager has put into `environ` to be told how this program is, is taken out.
 
     Raises:
         UserError: What flags or file say cannot work.
@@ -48,12 +52,29 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> N
     signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
-        with closing(_Program(config, settings)) as program:
+        with closing(ServiceManager(environ)) as manager, closing(_Program(config, settings)) as program:
             program.start()
-            while signal.sigwait(signals) == signal.SIGHUP:
-                program.reload(flags, environ)
+            manager.ready()
+            supervision = Supervision(manager, lambda: program.meters)
+            while True:
+                number = _next(signals, supervision.look(time.monotonic()))
+                if number == signal.SIGHUP:
+                    manager.reloading()
+                    program.reload(flags, environ)
+                    manager.ready()
+                elif number is not None:
+                    break
+            manager.stopping()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _next(signals: Collection[int], seconds: float | None) -> int | None:
+    """Wait so long at most, without bound if None, for one of these signals; return it, None if none came."""
+    if seconds is None:
+        return signal.sigwait(signals)
+    came = signal.sigtimedwait(signals, seconds)
+    return came.si_signo if came else None
 
 
 def check(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -110,6 +131,11 @@ class _Program:
             meter.name: Meter(meter, self._share(of.share_listen_address))
             for meter, of in zip(settings, config.meters, strict=True)
         }
+
+    @property
+    def meters(self) -> Collection[Meter]:
+        """Those that are read now."""
+        return self._meters.values()
 
     def _snapshots(self) -> list[MeterSnapshot]:
         return [meter.snapshot for meter in self._meters.values()]

@@ -126,13 +126,17 @@ CHECKS: Final[dict[str, Callable[[Scene], Finding | None]]] = {
     "kernel_log": check_kernel_log,
 }
 
+HISTORY: Final = frozenset({"power", "kernel_log"})
+"""The checks that tell what has happened since the computer started, and not how it is set up."""
 
-def examine(computer: Computer, settings: PortSettings | None) -> list[Finding]:
+
+def examine(computer: Computer, settings: PortSettings | None, *, history: bool = True) -> list[Finding]:
     """Look at the computer around a serial port.
 
     Args:
         computer: `Computer()` for the one that this runs on.
         settings: the port; None where no port was named and none was found.
+        history: whether to look at what has happened as well.
 
     Returns:
         One finding for each check that applies, in the order of looking; none for ports that are no device.
@@ -140,5 +144,5 @@ def examine(computer: Computer, settings: PortSettings | None) -> list[Finding]:
     if settings is not None and settings.scheme is not None:
         return []
     scene = Scene(computer, settings)
-    findings = (check(scene) for check in CHECKS.values())
+    findings = (check(scene) for name, check in CHECKS.items() if history or name not in HISTORY)
     return [finding for finding in findings if finding is not None]

@@ -13,7 +13,7 @@ from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from p1_exporter.link.distortion import LATE_STARTS, LETTERS_WITH_TOP_BIT, SHORT_ZEROS, text_share
-from p1_exporter.link.mains import in_step
+from p1_exporter.link.mains import arrivals_in_step, in_step
 from p1_exporter.link.rhythm import Rhythm, median, rhythm
 from p1_exporter.telegram.parity import SLASH, looks_seven_bit, without_parity
 
@@ -150,6 +150,8 @@ class Bursts(NamedTuple):
     stray_nul: float
     """Of the characters in these, the share of NUL."""
     stray_ff: float
+    mains: float
+    """How much what arrives keeps step with the mains, 0 to 1; 0 where too little arrives."""
 
 
 class Harm(NamedTuple):
@@ -387,6 +389,7 @@ def _bursts(found: Rhythm, chunks: Sequence[Chunk], seconds: float) -> Bursts:
         stray=len(found.stray),
         stray_nul=stray.count(0) / max(len(stray), 1),
         stray_ff=stray.count(0xFF) / max(len(stray), 1),
+        mains=arrivals_in_step(chunks),
     )
 
 

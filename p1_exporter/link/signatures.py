@@ -100,12 +100,14 @@ def _pure(e: Evidence) -> bool:
 def _missing(e: Evidence) -> bool:
     """Tell whether characters are missing, and nothing else is wrong."""
     bad = e.telegrams.failed + e.telegrams.missed
+    # Two bad telegrams may be two accidents, but not if there are more holes than telegrams.
+    often = bad > 2 or (bad > 1 and e.harm.gaps > bad)
     # What is missing makes no other characters of those that are left.
     untouched = e.characters.seven_bit or e.characters.printable > 0.9995
     return (
         _pure(e)
         and untouched
-        and bad > 2
+        and often
         and (e.harm.lost > 0 or (not e.harm.examined and e.lines.whole < 0.97))
     )
 
@@ -238,6 +240,12 @@ _FLOOD: Final = (
 
 # Text that has gone through something that can be undone, or has left no text at all.
 _DISTORTED: Final = (
+    Signature(
+        "hum",
+        0.9,
+        "what arrives between the telegrams keeps step with the mains",
+        lambda e: _failing(e) and e.bursts.mains > 0.6,
+    ),
     Signature(
         "inverted",
         0.95,

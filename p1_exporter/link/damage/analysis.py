@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from p1_exporter.link.damage import costs
 from p1_exporter.link.damage.comparison import compare
 from p1_exporter.link.damage.consensus import Consensus
-from p1_exporter.link.damage.costs import SHIFTED
 from p1_exporter.link.damage.lone_flip import lone_flip
 from p1_exporter.link.damage.template import template_of
 
@@ -67,7 +67,8 @@ class Damage:
     inserted: tuple[Run, ...]
     """Bytes that were not sent, or are beyond recognition."""
     shifted: int
-    """Characters that arrived as (x >> 1) | 80h, the late start bit of a software UART; their bits are no flips."""
+    """Characters that arrived as (x >> 1) | 80h, or, of seven bits, with the parity bit on top: what the late start bit
+    of a software UART makes of them. Their bits are no flips."""
     compared: int
     """Characters that arrived and never change."""
     changed: int
@@ -142,7 +143,7 @@ def _damage(comparison: Comparison, *, trusted: bool) -> Damage:
         compared += constant
         changed += block.size - constant
         for place in _differing(sent, came):
-            if came[place] == SHIFTED[sent[place]]:
+            if costs.shifted(sent[place], came[place]):
                 shifted += 1
             else:
                 offset = block.received + place

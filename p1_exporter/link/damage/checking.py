@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from operator import xor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.damage.costs import A_FLIP, SHIFT_COST, SHIFTED
+from p1_exporter.link.damage.costs import A_FLIP, SHIFT_COST, shifted
 from p1_exporter.link.damage.syndrome import effect, single_flips
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _solutions(
 
 def character_cost(sent: int, came: int) -> int:
     """Return what it costs that `came` arrived where `sent` was sent."""
-    return SHIFT_COST if came == SHIFTED[sent] else _FLIPS_COST[sent ^ came]
+    return SHIFT_COST if shifted(sent, came) else _FLIPS_COST[sent ^ came]
 
 
 def text_cost(sent: bytes, came: bytes) -> int:

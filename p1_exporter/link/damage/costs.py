@@ -24,8 +24,10 @@ _FLIPS: Final = bytes(
 _A_CHANGE: Final = bytes([0] + [1] * 255)
 """Another digit, where any will do: rather the same, if there is a choice."""
 SHIFT_COST: Final = 6
-SHIFTED: Final = bytes(byte >> 1 | 0x80 for byte in range(256))
+_SHIFTED: Final = bytes(byte >> 1 | 0x80 for byte in range(256))
 """What a software UART makes of a character whose start bit it saw late: it takes bit 1 for bit 0, and so on."""
+_SHIFTED_SEVEN: Final = bytes(byte >> 1 | byte.bit_count() % 2 << 6 for byte in range(256))
+"""The same of seven bits: the parity bit is the seventh then."""
 
 GAP: Final = 12.0
 LOST: Final = 0.2
@@ -70,11 +72,15 @@ def costs(came: bytes, template: Template, known: int) -> bytes:
     changed = (_number(came) ^ _number(text)).to_bytes(size, "big")
     flips = differences(came, template, known)
     each = _number(flips.translate(_FLIPS)) | _number(changed.translate(_A_CHANGE))
-    if not came.isascii():
-        late = _number(came) ^ _number(text.translate(SHIFTED))
-        shifted = _number(late.to_bytes(size, "big").translate(_IS_ZERO)) & _number(flips.translate(NONZERO))
-        each = each & ~shifted | _number(bytes([SHIFT_COST]) * size) & shifted
+    late = _number(came) ^ _number(text.translate(_SHIFTED_SEVEN if came.isascii() else _SHIFTED))
+    shifted = _number(late.to_bytes(size, "big").translate(_IS_ZERO)) & _number(flips.translate(NONZERO))
+    each = each & ~shifted | _number(bytes([SHIFT_COST]) * size) & shifted
     return each.to_bytes(size, "big")
+
+
+def shifted(sent: int, came: int) -> bool:
+    """Tell whether a character arrived as one whose start bit was seen late."""
+    return came == (_SHIFTED if came & 0x80 else _SHIFTED_SEVEN)[sent]
 
 
 def _number(data: bytes) -> int:
