@@ -660,10 +660,52 @@ def test_a_meter_is_healthy_while_its_thread_comes_round() -> None:
     assert not stage.meter.healthy()
 
 
+def test_a_meter_that_opens_its_port_is_healthy_for_three_minutes() -> None:
+    # No session: the port is opened for ever.
+    with playing() as stage:
+        stage.clock.now += 179
+        assert stage.meter.healthy()
+        stage.clock.now += 1
+        assert not stage.meter.healthy()
+
+
 def test_a_meter_whose_port_is_missing_is_healthy() -> None:
     with playing(*[MISSING] * 30) as stage:
         assert stage.clock.now > 120
         assert stage.meter.healthy()
+
+
+def test_a_port_that_nobody_named_is_looked_for_until_one_was_open() -> None:
+    serial, usb = PortSettings("/dev/serial0"), PortSettings("/dev/ttyUSB0")
+    # The adapter is plugged in, and away again.
+    there = iter([serial, serial, usb])
+
+    def locate() -> tuple[PortSettings, str]:
+        return next(there, serial), "the only one"
+
+    of = replace(SETTINGS, port=serial, locate=locate)
+    once = [*every(1, TELEGRAM), Step(1, UNPLUGGED)]
+    with playing(MISSING, MISSING, once, MISSING, of=of) as stage:
+        assert stage.opened == [serial, serial, usb, usb, usb]
+        assert (stage.link.port.port, stage.link.accepted) == (usb.url, 1)
+
+
+def test_after_a_reload_a_port_that_nobody_named_is_looked_for_again() -> None:
+    usb = PortSettings("/dev/ttyUSB1")
+
+    def locate() -> tuple[PortSettings, str]:
+        return usb, "the only one"
+
+    of = replace(SETTINGS, port=PortSettings("/dev/serial0"), locate=locate)
+    with playing([*every(1, TELEGRAM), Step(1, UNPLUGGED)], patient=True) as stage:
+        stage.reopens(of, every(1, telegram(7)))
+        assert (stage.opened, stage.link.port.port) == ([DEVICE, usb], usb.url)
+        assert stage.link.accepted == 2
+
+
+def test_a_port_that_somebody_named_is_the_one() -> None:
+    with playing(MISSING, MISSING, every(1, TELEGRAM)) as stage:
+        assert set(stage.opened) == {DEVICE}
 
 
 # What holds always.

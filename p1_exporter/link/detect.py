@@ -24,6 +24,8 @@ _SHORTEST_BURST: Final = 16
 _LOOKED_AT: Final = 4096
 _READABLE: Final = 0.15
 _MOSTLY: Final = 0.6
+# A line that never pauses has bursts too: one in so many seconds.
+_LONGEST: Final = 10.0
 # The longest that fast telegrams become at a slow port: 8 % of their characters are left.
 _LEFT_OF_FAST: Final = 250
 # Bursts that are listened to at the likelier rate before the other is tried, growing with each time in vain.
@@ -45,6 +47,10 @@ class RateSearch:
         """What to listen at."""
         self._home = rate
         self._burst = bytearray()
+        """The beginning of what arrives now, without NULs."""
+        self._size = 0
+        """How many characters it has, with NULs."""
+        self._burst_began = 0.0
         self._last_byte = 0.0
         self._foreign = 0
         """Bursts in a row that are no text."""
@@ -61,14 +67,16 @@ class RateSearch:
     def heard(self, data: bytes, time: float) -> bool:
         """Take what arrived at `time` (seconds); return whether `rate` changed."""
         changed = self.passed(time)
-        self._burst += data[: _LOOKED_AT - len(self._burst)]
+        if not self._size:
+            self._burst_began = time
+        self._size += len(data)
+        self._burst += data.translate(None, b"\0")[: _LOOKED_AT - len(self._burst)]
         self._last_byte = time
-        # A line that never pauses has bursts too.
-        return (len(self._burst) >= _LOOKED_AT and self._end_burst(time)) or changed
+        return changed
 
     def passed(self, now: float) -> bool:
         """Take note of the time; return whether `rate` changed."""
-        if self._burst and now - self._last_byte > _PAUSE:
+        if self._size and (now - self._last_byte > _PAUSE or now - self._burst_began > _LONGEST):
             return self._end_burst(now)
         if self.trying and now - self._trial_began > _TRIAL_SECONDS:
             return self._use(self._home, now)
@@ -80,18 +88,21 @@ class RateSearch:
         self._foreign = 0
         self._patience = _FIRST_PATIENCE
         self._burst.clear()
+        self._size = 0
 
     def _end_burst(self, now: float) -> bool:
-        burst = bytes(self._burst)
+        burst, size = bytes(self._burst), self._size
+        endless = now - self._burst_began > _LONGEST
         self._burst.clear()
-        if len(burst) < _SHORTEST_BURST:
+        self._size = 0
+        if size < _SHORTEST_BURST:
             return False
         if _readable(burst):
             self._home = self.rate
             self._foreign = 0
             return False
         self._foreign += 1
-        strange = _from_another_rate(burst, self.rate)
+        strange = not endless and _from_another_rate(size, size - len(burst), self.rate)
         if self.trying:
             return self._foreign >= _TRIAL and self._end_trial(now, strange=strange)
         if self._foreign < (_TRIAL if strange else self._patience):
@@ -111,6 +122,8 @@ class RateSearch:
         self.rate = rate
         self._foreign = 0
         self._trial_began = now
+        self._burst.clear()
+        self._size = 0
         return True
 
 
@@ -121,8 +134,6 @@ def _readable(burst: bytes) -> bool:
     return any(text_share(burst, name) > _READABLE for name in DISTORTIONS)
 
 
-def _from_another_rate(burst: bytes, rate: int) -> bool:
+def _from_another_rate(size: int, nuls: int, rate: int) -> bool:
     """Tell whether a burst that is no text looks like one that was sent at the other rate."""
-    if rate == FAST:
-        return burst.count(0) > _MOSTLY * len(burst)
-    return len(burst) < _LEFT_OF_FAST or burst.count(0) > _MOSTLY * len(burst)
+    return nuls > _MOSTLY * size or (rate == SLOW and size < _LEFT_OF_FAST)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from p1_exporter.link.port import Chunk
     from p1_exporter.telegram.events import Reason
 
-KEPT_BYTES: Final = 64 * 1024
-"""What is kept of the bytes: five seconds of a line that never pauses, minutes of a meter."""
+KEPT_BYTES: Final = 160 * 1024
+"""What is kept of the bytes: more than the interval of any meter of a line that never pauses, minutes of others."""
 _KEPT_OUTCOMES: Final = 1024
 _KEPT_COUNTS: Final = 1024
 _MARK_WEIGHT: Final = 16

@@ -283,6 +283,7 @@ _DISTORTED: Final = (
             _nothing_understood(e)
             and e.characters.nul > 0.9
             and (e.bursts.size > 600 or e.bursts.seconds > 0.25)
+            and (e.bursts.regularity > 0.5 or e.bursts.main < 3)
         ),
     ),
     Signature(

@@ -120,6 +120,7 @@ class LinkWatch:
         self._expected = now + _QUIET_INTERVALS * _USUAL_INTERVAL
         """By when another telegram must have been accepted."""
         self._last_good: float | None = None
+        self._last_good_ended: float | None = None
         self._interval: float | None = None
         """Between the last two good telegrams."""
         self._encrypted = False
@@ -254,11 +255,13 @@ class LinkWatch:
         frequent = 0 < (self._interval or period) < _FREQUENT
         self._settling = _SETTLING_FREQUENT if frequent or not period else _SETTLING
         # Of telegrams that all fail, few are looked into: their damage is that of the whole past.
-        began = max(self._since_the_last_good(), now - (_NEAR if frequent else _FAR))
+        began = max(self._since_the_last_good(now), now - (_NEAR if frequent else _FAR))
         return gather(self.history.since(began), past.outcomes, self._line, now)
 
-    def _since_the_last_good(self) -> float:
-        """Return when it went wrong, if all of the last few telegrams are bad: what was before is another matter."""
+    def _since_the_last_good(self, now: float) -> float:
+        """Return when it went wrong, if the last few telegrams are bad or missing: what was before is another matter."""
+        if now >= self._expected and self._last_good_ended is not None:
+            return self._last_good_ended
         outcomes = self.history.outcomes
         bad = list(takewhile(lambda outcome: outcome.reason is not None, reversed(outcomes)))
         return bad[-1].began if _WENT_WRONG <= len(bad) < len(outcomes) else -math.inf
@@ -287,6 +290,7 @@ class LinkWatch:
         interval = min(max(self._interval or _USUAL_INTERVAL, _SHORTEST_INTERVAL), _LONGEST_INTERVAL)
         self._expected = began + _QUIET_INTERVALS * interval
         self._last_good = began
+        self._last_good_ended = began + telegram.size / self._line.capacity + _PAUSE
         # However closely the next odd thing follows, it is another one.
         self._odd_until = -math.inf
 
