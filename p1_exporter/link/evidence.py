@@ -151,7 +151,7 @@ class Bursts(NamedTuple):
     """Of the characters in these, the share of NUL."""
     stray_ff: float
     mains: float
-    """How much what arrives keeps step with the mains, 0 to 1; 0 where too little arrives."""
+    """How often what arrives does so at the same place of the mains period: 0.1 by chance, 1 in step with it."""
 
 
 class Harm(NamedTuple):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import cmath
+import math
 from collections import defaultdict
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _GATHERED_HERE: Final = 0.049
 # Meters send once a second, which is in step with the mains: it takes more arrivals than theirs.
 _FEWEST_IN_A_SECOND: Final = 8
 _FEWEST_ARRIVALS: Final = 16
+# What comes within so many seconds of the same place of the period came at the same place.
+_NEAR: Final = 0.001
 
 
 def in_step(telegrams: Sequence[Sequence[int]], capacity: float) -> float:
@@ -51,9 +54,10 @@ def _in_step(telegrams: Sequence[Sequence[float]], period: float) -> float:
 
 
 def arrivals_in_step(chunks: Sequence[Chunk]) -> float:
-    """Return how much what arrives after a pause keeps step with the mains, from 0 to 1; 0 where too little arrives.
+    """Return how often what arrives after a pause does so at the same place of the mains period.
 
-    Only arrivals in the same second are compared, as the mains drift, and so does the clock of whoever reads.
+    That is the share of pairs that do, 0 where too little arrives; a tenth of them do by chance. Only arrivals in the
+    same second are compared, as the mains drift, and so does the clock of whoever reads.
     """
     pauses = [later.time - earlier.time for earlier, later in pairwise(chunks)]
     apart = _APART_HERE if pauses and min(pauses) > _GATHERED_HERE else _APART
@@ -62,10 +66,10 @@ def arrivals_in_step(chunks: Sequence[Chunk]) -> float:
         if pause > apart:
             seconds[int(chunk.time)].append(chunk.time)
     busy = [times for times in seconds.values() if len(times) >= _FEWEST_IN_A_SECOND]
-    number = sum(map(len, busy))
-    if number < _FEWEST_ARRIVALS:
+    if sum(map(len, busy)) < _FEWEST_ARRIVALS:
         return 0.0
-    return max(sum(_resultant(times, period) for times in busy) / number for period in _PERIODS)
+    distances = [later - earlier for times in busy for earlier, later in combinations(times, 2)]
+    return sum(abs(math.remainder(each, _PERIODS[0])) < _NEAR for each in distances) / len(distances)
 
 
 def _resultant(times: Sequence[float], period: float) -> float:

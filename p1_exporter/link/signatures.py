@@ -244,7 +244,7 @@ _DISTORTED: Final = (
         "hum",
         0.9,
         "what arrives between the telegrams keeps step with the mains",
-        lambda e: _failing(e) and e.bursts.mains > 0.6,
+        lambda e: _failing(e) and e.bursts.mains > 0.27,
     ),
     Signature(
         "inverted",

@@ -259,7 +259,7 @@ class LinkWatch:
         return gather(self.history.since(began), past.outcomes, self._line, now)
 
     def _since_the_last_good(self, now: float) -> float:
-        """Return when it went wrong, if the last few telegrams are bad or missing: what was before is another matter."""
+        """Return when it went wrong, if the last telegrams are bad or missing: what was before is another matter."""
         if now >= self._expected and self._last_good_ended is not None:
             return self._last_good_ended
         outcomes = self.history.outcomes
