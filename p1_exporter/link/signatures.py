@@ -684,21 +684,12 @@ _FLIPPED: Final = (
         "slow_fall", 0.7, "zeros that are followed by a one arrive as ones", lambda e: _zeros_short(e, 4)
     ),
     Signature("slow_rise", 0.7, "ones that follow a zero arrive as zeros", lambda e: _ones_short(e, 4)),
-    # One flip in four or so is of that kind by chance.
+    # One flip in sixty or so is of that kind by chance.
     Signature(
         "clock",
         0.6,
         "a few bits flipped, all of them the last of their character, and like the one before it",
         lambda e: _only_up(e, 2) and e.harm.up_at_top_after_one == e.harm.up,
-    ),
-    Signature(
-        "slow_fall",
-        0.6,
-        "a few zeros that are followed by a one arrived as ones",
-        lambda e: _zeros_short(e, 2),
-    ),
-    Signature(
-        "slow_rise", 0.6, "a few ones that follow a zero arrived as zeros", lambda e: _ones_short(e, 2)
     ),
     Signature(
         "noise",

@@ -26,8 +26,12 @@ _A_CHANGE: Final = bytes([0] + [1] * 255)
 SHIFT_COST: Final = 6
 _SHIFTED: Final = bytes(byte >> 1 | 0x80 for byte in range(256))
 """What a software UART makes of a character whose start bit it saw late: it takes bit 1 for bit 0, and so on."""
-_SHIFTED_SEVEN: Final = bytes(byte >> 1 | byte.bit_count() % 2 << 6 for byte in range(256))
-"""The same of seven bits: the parity bit is the seventh then."""
+_SHIFTED_SEVEN: Final = bytes(
+    came if (came ^ sent).bit_count() > 1 else sent
+    for sent in range(256)
+    for came in [sent >> 1 | sent.bit_count() % 2 << 6]
+)
+"""The same of seven bits: the parity bit is the seventh then. What one flipped bit does as well is no shift."""
 
 GAP: Final = 12.0
 LOST: Final = 0.2
