@@ -150,7 +150,7 @@ _NAMES: Final = (b":96.1.", b":96.13.", b":42.0.")
 _DIGITS: Final = b"0123456789"
 _HEADER_SIZE: Final = 48
 _HEADER_START: Final = re.compile(rb"/[A-Za-z]{3}[^\r\n]*\Z")
-_FAULTS: Final = ("fall_late", "rise_late", "start_late")
+_FAULTS: Final = ("fall_late", "rise_late", "start_late", "sampled_early")
 
 
 def _arrives_as(characters: bytes, fault: str) -> bytes:

@@ -63,6 +63,13 @@ def _start_late(x: int) -> tuple[int, ...]:
     return (x >> 1 | 0x80,)
 
 
+def _sampled_early(x: int) -> tuple[int, ...]:
+    """The last bits are sampled in the ones before them, as with a clock that is far too fast."""
+    last = {x & 0x80, x << 1 & 0x80}
+    last_but_one = {x & 0x40, x << 1 & 0x40}
+    return tuple(sorted(x & 0x3F | top | below for top in last for below in last_but_one))
+
+
 def _between(low: int, high: int) -> tuple[int, ...]:
     """All characters that have the ones of `low` and no others than those of `high`."""
     free = high & ~low
@@ -76,6 +83,7 @@ DISTORTIONS: Final[dict[str, Callable[[int], tuple[int, ...]]]] = {
     "fall_late": _fall_late,
     "rise_late": _rise_late,
     "start_late": _start_late,
+    "sampled_early": _sampled_early,
 }
 """Characters that a sent one may arrive as, by the name of the distortion."""
 

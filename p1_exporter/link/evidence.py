@@ -123,6 +123,7 @@ class Text(NamedTuple):
     fall_late: float
     rise_late: float
     start_late: float
+    sampled_early: float
 
 
 class Bursts(NamedTuple):

@@ -154,6 +154,11 @@ def _late_starts(e: Evidence) -> bool:
     return _failing(e) and (often or mostly or shifted) and unmarked and not _text_gone(e)
 
 
+def _in_each_period(e: Evidence) -> bool:
+    """Tell whether there were nearly as many breaks as the mains have periods."""
+    return e.characters.nul * e.size > 40 * e.seconds
+
+
 def _steady_breaks(e: Evidence) -> bool:
     """Tell whether breaks come as evenly as the mains make them, and not by fits and starts as a contact does."""
     in_step = e.bursts.nul_variation < 0.7 and e.harm.mains > 0.6 and e.bursts.stray < 5
@@ -442,6 +447,12 @@ _DISTORTED: Final = (
     Signature(
         "clock",
         0.8,
+        "the last bits of characters arrive as the ones before them",
+        lambda e: _text_gone(e) and e.text.sampled_early > e.text.top_bit + 0.3,
+    ),
+    Signature(
+        "clock",
+        0.8,
         "only the last bit of characters is wrong",
         lambda e: (
             _failing(e)
@@ -468,7 +479,11 @@ _DISTORTED: Final = (
         0.85,
         "breaks all the time, also between telegrams",
         lambda e: (
-            e.bursts.idle < 0.4 and e.characters.nul > 0.1 and _steady_breaks(e) and e.telegrams.intact < 0.5
+            e.bursts.idle < 0.4
+            and e.characters.nul > 0.1
+            and _in_each_period(e)
+            and _steady_breaks(e)
+            and e.telegrams.intact < 0.5
         ),
     ),
     Signature(
@@ -493,7 +508,12 @@ _DISTORTED: Final = (
         "hum",
         0.6,
         "breaks all the time, without any pause",
-        lambda e: e.bursts.idle < 0.01 and e.characters.nul > 0.1 and e.telegrams.intact < 0.5,
+        lambda e: (
+            e.bursts.idle < 0.01
+            and e.characters.nul > 0.1
+            and _in_each_period(e)
+            and e.telegrams.intact < 0.5
+        ),
     ),
     Signature("intermittent", 0.7, "breaks or NULs all the time, and pieces of telegrams missing", _contact),
     Signature(
@@ -698,6 +718,7 @@ _FLIPPED: Final = (
         lambda e: (
             _failing(e)
             and e.harm.up + e.harm.down > 5
+            and 0.05 * e.harm.up < e.harm.down < 20 * e.harm.up
             and _few_marks(e)
             and e.harm.foreign + e.harm.garbled < 0.5 * (e.harm.up + e.harm.down)
         ),

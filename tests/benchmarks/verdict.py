@@ -108,7 +108,10 @@ def measure(case: Case) -> Times:
         elif counters is not None:
             watched.counted(time, counters)
     watched.until(end)
-    onset = _first_affected(watched.accepted, case, begin, repair)
+    # The first telegram without a checksum is not believed, however well it arrived.
+    intact = {data for _, data in watched.accepted}
+    unbelieved = {int(time) for time, reason in watched.refused if reason == "implausible"}
+    onset = _first_affected(intact, unbelieved, case, begin, repair)
     changes = watched.changes
     named = next((c.time for c in changes if c.time > begin and set(c.names) & case.right), None)
     if named is not None and named > repair:
@@ -127,14 +130,13 @@ def measure(case: Case) -> Times:
     )
 
 
-def _first_affected(accepted: list[tuple[float, bytes]], case: Case, begin: float, end: float) -> float:
+def _first_affected(intact: set[bytes], unbelieved: set[int], case: Case, begin: float, end: float) -> float:
     """Return when the first telegram began that did not arrive as it was sent; the beginning where all did."""
     model = MODELS[case.model]
     household = model.household(case.seed)
-    intact = {data for _, data in accepted}
     for number in range(int((end - begin) / model.interval)):
         time = begin + FIRST + number * model.interval
-        if telegram(model, household, int(START + time)) not in intact:
+        if int(time) not in unbelieved and telegram(model, household, int(START + time)) not in intact:
             return time
     return begin + FIRST
 

@@ -107,6 +107,17 @@ def test_the_last_bit_may_be_anything_where_it_is_parity_or_sampled_too_early() 
         assert set(DISTORTIONS["top_bit"](x)) == {x & 0x7F, x | 0x80}
 
 
+def test_a_receiver_that_samples_early_takes_one_of_the_last_two_bits_or_both_from_the_bit_before() -> None:
+    for x in ON_WIRE:
+        levels = frame(x)
+        arrived = {
+            character([*levels[2:8], levels[8 - early], levels[9 - last]])
+            for early in (0, 1)
+            for last in (0, 1)
+        }
+        assert set(DISTORTIONS["sampled_early"](x)) == arrived
+
+
 def test_letters_alone_have_a_one_before_their_last_bit() -> None:
     before = {byte for byte in sent("dsmr4") if byte >> 6 & 1}
     letters = {byte & 0x7F for byte in LETTERS_WITH_TOP_BIT}
@@ -126,7 +137,7 @@ def test_text_as_it_was_sent_does_not_look_shifted(name: str) -> None:
     assert text_share(sent(), name) == 0
 
 
-@pytest.mark.parametrize("name", ["as_sent", "top_bit", "fall_late", "rise_late"])
+@pytest.mark.parametrize("name", ["as_sent", "top_bit", "fall_late", "rise_late", "sampled_early"])
 def test_text_as_it_was_sent_is_also_text_that_nothing_happened_to(name: str) -> None:
     assert text_share(sent(), name) > 0.5
 
