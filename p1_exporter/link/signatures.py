@@ -249,7 +249,7 @@ _DISTORTED: Final = (
         "hum",
         0.9,
         "what arrives between the telegrams keeps step with the mains",
-        lambda e: _failing(e) and e.bursts.mains > 0.27,
+        lambda e: _failing(e) and e.bursts.mains > 0.27 and e.load < 0.9,
     ),
     Signature(
         "inverted",

@@ -260,7 +260,7 @@ class LinkWatch:
 
     def _since_the_last_good(self, now: float) -> float:
         """Return when it went wrong, if the last telegrams are bad or missing: what was before is another matter."""
-        if now >= self._expected and self._last_good_ended is not None:
+        if now >= self._expected and self._interval is not None and self._last_good_ended is not None:
             return self._last_good_ended
         outcomes = self.history.outcomes
         bad = list(takewhile(lambda outcome: outcome.reason is not None, reversed(outcomes)))
