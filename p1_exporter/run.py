@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from p1_exporter.link.share import ShareServer
 
 _STOP_SECONDS: Final = 0.5
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS: Final = (*_ENDING, signal.SIGHUP, signal.SIGALRM)
 
 
 def run(flags: argparse.Namespace, environ: MutableMapping[str, str] = os.environ) -> None:
@@ -49,32 +51,35 @@ def run(flags: argparse.Namespace, environ: MutableMapping[str, str] = os.enviro
     settings = meter_settings(config, environ)
     logs.configure(config.log_level, config.log_format)
     # Waited for, instead of handled: no handler runs in the middle of anything. Threads inherit the mask.
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         with closing(ServiceManager(environ)) as manager, closing(_Program(config, settings)) as program:
             program.start()
             manager.ready()
             supervision = Supervision(manager, lambda: program.meters)
-            while True:
-                number = _next(signals, supervision.look(time.monotonic()))
+            while (number := _signal(supervision.look(time.monotonic()))) not in _ENDING:
                 if number == signal.SIGHUP:
                     manager.reloading()
                     program.reload(flags, environ)
                     manager.ready()
-                elif number is not None:
-                    break
             manager.stopping()
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if signal.SIGALRM in signal.sigpending():
+            signal.sigwait((signal.SIGALRM,))
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _next(signals: Collection[int], seconds: float | None) -> int | None:
-    """Wait so long at most, without bound if None, for one of these signals; return it, None if none came."""
-    if seconds is None:
-        return signal.sigwait(signals)
-    came = signal.sigtimedwait(signals, seconds)
-    return came.si_signo if came else None
+def _signal(seconds: float | None) -> int:
+    """Wait for a signal, and return its number; SIGALRM after so many seconds, unless None.
+
+    `signal.sigtimedwait` does not serve: when it is interrupted in its last moment, by SIGCONT or as the computer
+    wakes up, it returns a signal that never came (seen with Python 3.11).
+    """
+    if seconds is not None:
+        # On the monotonic clock, as all waiting here.
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+    return signal.sigwait(_SIGNALS)
 
 
 def check(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> list[str]:

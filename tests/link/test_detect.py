@@ -211,6 +211,22 @@ def test_a_line_that_never_pauses_has_bursts_too(rate: int) -> None:
     assert rates == set(BOTH) if rate == FAST else rate in rates
 
 
+def test_a_line_that_is_low_all_the_time_is_listened_to_long_enough_to_be_named() -> None:
+    search = RateSearch()
+    changed = [tick for tick in range(1000) if search.heard(bytes(576), tick * 0.05)]
+    assert changed[0] * 0.05 >= 20
+
+
+def test_of_two_rates_at_which_nothing_can_be_read_the_one_with_the_looks_is_kept() -> None:
+    rng = random.Random(5)
+    search = RateSearch()
+    # Slow characters leave NULs at a fast port; at a slow one, these are as long as telegrams.
+    assert bursts(search, [bytes(900)] * 2)[-1] == SLOW
+    assert search.trying
+    assert set(bursts(search, [nonsense(rng, 400)] * 10, begin=5.0, interval=10.0)) == {SLOW}
+    assert not search.trying
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 40), st.one_of(st.binary(max_size=600), st.just(bytes(5000))))),
     st.sampled_from(BOTH),

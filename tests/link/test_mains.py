@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p1_exporter.link.mains import in_step
+from p1_exporter.link.mains import arrivals_in_step, in_step
+from p1_exporter.link.port import Chunk
 
 FAST = 11_520.0
 SLOW = 960.0
@@ -64,3 +65,45 @@ def test_it_does_not_matter_in_which_order_telegrams_and_errors_are_told(
 ) -> None:
     other = [data.draw(st.permutations(places)) for places in data.draw(st.permutations(telegrams))]
     assert in_step(other, FAST) == pytest.approx(in_step(telegrams, FAST))
+
+
+def arriving(times: list[float], gather: float = 0.05) -> list[Chunk]:
+    """Return what a reader gets of characters that arrive at these times, gathering for so long each time."""
+    chunks: list[Chunk] = []
+    until = -1.0
+    for time in sorted(times):
+        if time > until:
+            chunks.append(Chunk(time, b"\xf0"))
+            until = time + gather
+    return chunks
+
+
+@pytest.mark.parametrize("gather", [0.01, 0.05])
+@pytest.mark.parametrize("periods_a_second", [50, 100])
+def test_bytes_that_hum_makes_arrive_at_the_same_places_of_the_period(
+    gather: float, periods_a_second: int
+) -> None:
+    rng = random.Random(3)
+    # The mains of today are never quite those of the clock.
+    times = [count / (periods_a_second * 1.0004) + rng.uniform(0, 0.0004) for count in range(1000)]
+    assert arrivals_in_step(arriving(times, gather)) > 0.4
+
+
+@pytest.mark.parametrize("gather", [0.01, 0.05])
+@pytest.mark.parametrize("often", [20, 60])
+def test_bytes_that_arrive_at_random_are_in_step_with_nothing(gather: float, often: int) -> None:
+    rng = random.Random(4)
+    times = [rng.uniform(0, 30) for _ in range(30 * often)]
+    assert arrivals_in_step(arriving(times, gather)) < 0.2
+
+
+def test_reads_that_follow_each_other_at_once_say_when_the_reader_came_and_not_when_bytes_did() -> None:
+    without_pause = [Chunk(count * 0.01, bytes(115)) for count in range(1000)]
+    assert arrivals_in_step(without_pause) == 0
+    gathered_here = [Chunk(count * 0.0501, bytes(576)) for count in range(200)]
+    assert arrivals_in_step(gathered_here) == 0
+
+
+def test_telegrams_that_come_each_second_are_not_taken_for_hum() -> None:
+    telegrams = [Chunk(0.5 + second + part * 0.04, bytes(400)) for second in range(20) for part in range(3)]
+    assert arrivals_in_step(telegrams) == 0

@@ -209,6 +209,46 @@ def test_the_evidence_on_everything_is_there_for_a_link_that_works_too() -> None
     assert evidence.telegrams.intact == 1
 
 
+def test_what_arrives_while_another_speed_is_tried_says_nothing_and_what_was_named_stays() -> None:
+    watched = receiving(*good(10), *(flip(flip(sent(10 + n), 300, 1), 200 + n, 5) for n in range(20)))
+    named, damage = watched.names, watched.watch.snapshot().damage
+    assert named
+    watched.watch.probe(30.0)
+    for number in range(20):
+        watched.received(
+            Chunk(30.5 + number, b"\0\xff\0" * 100, ((0, "break"),)), Counters(rx=10**6, break_=10**4)
+        )
+    assert watched.watch.probing
+    assert watched.names == named
+    assert watched.watch.snapshot().damage == damage
+    watched.watch.resume(50.0)
+    for number in range(3):
+        watched.received(Chunk(50.5 + number, flip(flip(sent(30 + number), 300, 1), 210, 5)))
+    assert watched.names == named
+    for number in range(40):
+        watched.received(Chunk(53.5 + number, sent(33 + number)))
+    assert watched.names == ()
+
+
+def test_what_was_counted_while_another_speed_was_tried_was_taken_by_nobody() -> None:
+    watched = Watched(PL011)
+    rx = 0
+    for number in range(100):
+        time = 0.5 + number
+        if time == 30.5:
+            watched.watch.probe(30.0)
+        if time == 40.5:
+            watched.watch.resume(40.0)
+        data = sent(number)
+        rx += len(data)
+        watched.received(Chunk(time, data), Counters(rx=rx, overrun=number if watched.watch.probing else 0))
+    watched.received(Chunk(101.0, b"\xff" * 3))
+    assert watched.changes == []
+    evidence = watched.watch.all_evidence(101.0)
+    assert evidence.uart.taken == 0
+    assert evidence.uart.overruns == 0
+
+
 def _nothing_but_breaks(rng: random.Random) -> tuple[bytes, tuple[tuple[int, str], ...]]:
     return bytes(BLOCK), tuple((place, "break") for place in range(BLOCK))
 

@@ -124,6 +124,29 @@ def test_signs_of_life_come_twice_as_often_as_asked_for(
     assert exporter.ends() == 0
 
 
+def goes_on(exporter: Exporter) -> None:
+    before = exporter.scrape()("p1_telegrams_accepted_total")
+    exporter.until(lambda scrape: scrape("p1_telegrams_accepted_total") > before)
+
+
+@pytest.mark.parametrize("usec", ["600000", None], ids=["watchdog", "no watchdog"])
+def test_a_computer_that_sleeps_ends_nothing(
+    serve: Callable[..., Exporter], listener: Listener, usec: str | None
+) -> None:
+    exporter = serve(SIMULATED, **({"WATCHDOG_USEC": usec} if usec else {}))
+    listener.until("STATUS=main: starting")
+    for _ in range(3):
+        exporter.signal(signal.SIGSTOP)
+        time.sleep(1.2)  # longer than it waits for anything
+        listener.waiting()
+        exporter.signal(signal.SIGCONT)
+        if usec:
+            assert [listener.next(), listener.next()] == [ALIVE, ALIVE]
+        goes_on(exporter)
+    assert STOPPING not in listener.waiting()
+    assert not exporter.events("configuration reloaded")
+
+
 def test_signs_of_life_of_another_process_are_not_given_in_its_place(
     serve: Callable[..., Exporter], listener: Listener
 ) -> None:

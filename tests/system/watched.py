@@ -112,10 +112,11 @@ class Watched:
 
     def _search_rate(self, chunk: Chunk | None) -> None:
         search = self._search
+        if self._set_rate is None:
+            return
         if self.watch.probing and not search.trying:
             self.watch.opened(self._now, replace(self._line, baudrate=search.rate))
-        fresh = self.accepted and self._now - self.accepted[-1][0] < FRESH
-        if self._set_rate is None or fresh:
+        if self.accepted and self._now - self.accepted[-1][0] < FRESH:
             return
         if search.heard(chunk.data, chunk.time) if chunk else search.passed(self._now):
             self._set_rate(search.rate)
