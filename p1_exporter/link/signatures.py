@@ -521,7 +521,11 @@ _DISTORTED: Final = (
         0.85,
         "breaks and NULs within the telegrams, and nothing between them",
         lambda e: (
-            _text_gone(e) and e.characters.nul > 0.1 and e.characters.high < 0.4 and e.bursts.idle > 0.5
+            _text_gone(e)
+            and e.characters.nul > 0.1
+            and e.characters.high < 0.4
+            and e.bursts.idle > 0.5
+            and (e.bursts.regularity > 0.5 or e.bursts.main < 3)
         ),
     ),
     Signature(
