@@ -19,6 +19,8 @@ _RESTART = "Restart the computer: sudo reboot"
 # How many programs are named.
 _SHOWN = 5
 _MODEM_MANAGER = "ModemManager"
+# What systemctl says of a login console that waits on the port, or that will as soon as the computer has started.
+_WAITING = {"is-active": {"active", "activating"}, "is-enabled": {"enabled", "enabled-runtime"}}
 # From this version on, it leaves serial ports alone that do not look like a modem's.
 _STRICT_MODEM_MANAGER = (1, 18)
 
@@ -136,12 +138,16 @@ def _getty_unit(scene: Scene) -> str | None:
         name for name in {scene.tty, Path(scene.port).name} if re.fullmatch(r"[\w:.-]+", name, re.ASCII)
     )
     units = [f"serial-getty@{name}.service" for name in names]
-    states = (scene.computer.run(["systemctl", "is-active", *units]) or "").split()
-    active = [unit for unit, state in zip(units, states, strict=False) if state == "active"]
+    active = [unit for verb in _WAITING for unit in _units_that_are(scene, verb, units)]
     # Where systemctl is missing, the processes tell.
     active += [each.unit for each in scene.processes if each.unit in units]
     active += [each.unit for each in scene.processes if _is_getty(each) and set(names) & set(each.arguments)]
     return next(iter(active), None)
+
+
+def _units_that_are(scene: Scene, verb: str, units: list[str]) -> list[str]:
+    states = (scene.computer.run(["systemctl", verb, *units]) or "").split()
+    return [unit for unit, state in zip(units, states, strict=False) if state in _WAITING[verb]]
 
 
 def check_console(scene: Scene) -> Finding | None:

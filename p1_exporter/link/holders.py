@@ -19,8 +19,10 @@ def holders(path: str, proc: Path = Path("/proc")) -> list[Holder]:
 
     Args:
         path: of the device; links are followed.
-        proc: where that file system is mounted.
+        proc: where that file system is mounted; where it is not, nobody is seen.
     """
+    if not proc.is_dir():
+        return []
     device = os.path.realpath(path)
     pids = sorted(int(entry.name) for entry in proc.iterdir() if entry.name.isdigit())
     return [Holder(pid, _name(proc / str(pid))) for pid in pids if _holds(proc / str(pid), device)]

@@ -29,6 +29,7 @@ class FakeComputer:
         modules: those that Python could import.
         devices: mode and group of the files that stand for devices.
         active_units: the services that systemctl calls active.
+        enabled_units: those that it calls enabled.
         asked: the commands that were run.
     """
 
@@ -39,6 +40,7 @@ class FakeComputer:
         self.modules: set[str] = set()
         self.devices: dict[Path, tuple[int, int]] = {}
         self.active_units: set[str] = set()
+        self.enabled_units: set[str] = set()
         self.write("/etc/group", f"root:x:0:\ntty:x:{TTY}:\ndialout:x:{DIALOUT}:pi\ngpio:x:{GPIO}:pi\n")
         self.write("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\npi:x:1000:1000::/home/pi:/bin/bash\n")
         self.write("/proc/cmdline", "root=/dev/sda1 quiet\n")
@@ -123,8 +125,12 @@ class FakeComputer:
 
     def _run(self, command: Sequence[str]) -> str | None:
         self.asked.append(command)
-        if command[0] == "systemctl" and self.active_units:
+        if command[:2] == ["systemctl", "is-active"]:
             return "".join("active\n" if unit in self.active_units else "inactive\n" for unit in command[2:])
+        if command[:2] == ["systemctl", "is-enabled"]:
+            return "".join(
+                "enabled\n" if unit in self.enabled_units else "disabled\n" for unit in command[2:]
+            )
         return self.answers.get(command[0])
 
     def computer(self, uid: int, groups: frozenset[int], user: str) -> Computer:

@@ -97,7 +97,12 @@ def test_every_command_that_is_asked_only_looks(tmp_path: Path) -> None:
     pi.usb_cable()
     pi.process(9, "ModemManager")
     pi.findings("/dev/ttyUSB0", "gpio:4", uid=0)
-    looks = {("systemctl", "is-active"), ("mmcli", "--version"), ("vcgencmd", "get_throttled")}
+    looks = {
+        ("systemctl", "is-active"),
+        ("systemctl", "is-enabled"),
+        ("mmcli", "--version"),
+        ("vcgencmd", "get_throttled"),
+    }
     asked = {(command[0], command[1]) for command in pi.asked}
     assert asked == looks | {("journalctl", "--dmesg"), ("dmesg", "--time-format=iso")}
 

@@ -86,6 +86,13 @@ def test_a_login_console_is_found_by_its_service_whoever_looks(pc: FakeComputer)
     assert finding.advice[0] == "Switch it off: sudo systemctl disable --now serial-getty@ttyUSB0"
 
 
+def test_a_login_console_that_is_about_to_be_started_is_found_too(pc: FakeComputer) -> None:
+    pc.enabled_units = {"serial-getty@ttyUSB0.service"}
+    finding = pc.findings(CABLE)["getty"]
+    assert finding.status == "problem"
+    assert finding.advice[0] == "Switch it off: sudo systemctl disable --now serial-getty@ttyUSB0"
+
+
 def test_a_login_console_is_found_by_its_process_where_systemctl_is_missing(pc: FakeComputer) -> None:
     unit = "system-serial\\x2dgetty.slice/serial-getty@ttyUSB0.service"
     pc.process(700, "agetty", "/sbin/agetty", "-", "vt220", unit=unit, holds="/dev/ttyUSB0")
