@@ -30,16 +30,19 @@ def holders(path: str, proc: Path = Path("/proc")) -> list[Holder]:
 
 def _holds(process: Path, device: str) -> bool:
     try:
-        return any(_target(descriptor) == device for descriptor in (process / "fd").iterdir())
+        return any(_is_open(descriptor, device) for descriptor in (process / "fd").iterdir())
     except OSError:  # ended meanwhile, or somebody else's
         return False
 
 
-def _target(descriptor: Path) -> str | None:
+def _is_open(descriptor: Path, device: str) -> bool:
     try:
-        return os.readlink(descriptor)  # noqa: PTH115 - what it links to need not be a path
+        if os.readlink(descriptor) != device:  # noqa: PTH115 - what it links to need not be a path
+            return False
+        # Each container has pseudo-terminals of its own, by the same names.
+        return not device.startswith("/dev/pts/") or descriptor.stat().st_dev == Path(device).stat().st_dev
     except OSError:  # closed meanwhile
-        return None
+        return False
 
 
 def _name(process: Path) -> str:
