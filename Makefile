@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test lint bench bench-diagnosis docs clean
+.PHONY: run test lint bench bench-diagnosis docs deb apt-repo test-pi clean
 
 # The exporter on a simulated meter. Says where to look; ends with Ctrl-C.
 run: $(VENV)/run.stamp
@@ -30,6 +30,18 @@ bench-diagnosis: $(VENV)/dev.stamp
 docs: $(VENV)/dev.stamp
 	$(BIN)/python -m p1_exporter.exposition.page > docs/metrics.md
 	$(BIN)/python -m p1_exporter.doctor.page > docs/troubleshooting.md
+
+# Packages for the Debian that this runs on; packaging/build-deb --help tells of others.
+deb:
+	packaging/build-deb build/deb
+
+# A signed repository of these, with a key of its own: build/apt-key, to be kept, and kept secret.
+apt-repo: deb
+	packaging/apt-repo --key-folder build/apt-key build/apt-repo build/deb/*.deb
+
+# The package on an emulated Raspberry Pi: half an hour the first time.
+test-pi: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -q -s tests/pi
 
 $(VENV)/run.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

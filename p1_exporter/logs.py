@@ -8,6 +8,7 @@ are taken. All that is written is ASCII, the rest escaped, so that no value can 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import math
@@ -82,11 +83,23 @@ def _leads_to_journal(stream: TextIO) -> bool:
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
+def _unbuffered(stream: TextIO) -> TextIO:
+    """Return what writes to the same file at once, if `stream` has one.
+
+    What cannot be written is lost then. In a buffer it would be kept until the program ends, and make it end badly.
+    """
+    try:
+        raw = io.FileIO(stream.fileno(), "w", closefd=False)
+    except (OSError, ValueError):  # no descriptor, or a closed one
+        return stream
+    return io.TextIOWrapper(raw, encoding="ascii", errors="backslashreplace", newline="", write_through=True)
+
+
 class _LineLogger:
     """The end of the chain: writes rendered lines, whole ones also when several threads log."""
 
     def __init__(self, stream: TextIO, *, with_priority: bool) -> None:
-        self._stream = stream
+        self._stream = _unbuffered(stream)
         self._with_priority = with_priority
         # Reentrant, because a signal handler may log while its own thread does.
         self._lock = threading.RLock()
@@ -97,7 +110,6 @@ class _LineLogger:
         # RuntimeError: a signal handler logs in the middle of a write.
         with self._lock, contextlib.suppress(OSError, ValueError, RuntimeError):
             self._stream.write(f"{prefix}{line}\n")
-            self._stream.flush()
 
     # Priorities of syslog (RFC 5424, 6.2.1).
     critical = partialmethod(_write, 2)

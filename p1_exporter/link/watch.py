@@ -204,6 +204,7 @@ class LinkWatch:
         if self.probing or now - self._last_look < _LOOK_EVERY:
             return
         self._last_look = now
+        self.history.forget_before(now - _FAR)
         self._faults = self._verdict.update(now, self._found(now), self._settling)
 
     def snapshot(self) -> WatchSnapshot:
@@ -248,7 +249,6 @@ class LinkWatch:
         from p1_exporter.link.rhythm import rhythm  # noqa: PLC0415 - as above
 
         self._settle(now)
-        self.history.forget_before(now - _FAR)
         past = self.history.since(now - _FAR)
         period = rhythm(past.chunks, self._line.capacity, network=self._line.network).period
         # A disturbed line may have any rhythm: that of good telegrams is the meter's.

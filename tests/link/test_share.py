@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -191,16 +192,17 @@ def test_a_client_that_says_goodbye_is_disconnected_without_waiting_for_the_mete
 
 
 def test_more_clients_than_the_limit_are_refused_until_one_leaves(share: Share) -> None:
-    with capture_logs() as logs:
-        clients = [share.connect() for _ in range(CLIENT_LIMIT)]
+    clients: list[socket.socket] = []
+    with capture_logs() as logs, ExitStack() as stack:
+        stack.callback(lambda: [client.close() for client in clients])
+        while len(clients) < CLIENT_LIMIT:
+            clients.append(share.connect())
         for _ in range(3):
             with socket.create_connection(share.addresses[0], timeout=5) as refused:
                 assert ended(refused)
         clients.pop().close()
 
         eventually(lambda: share.accepts(clients))
-    for client in clients:
-        client.close()
     assert warnings(logs)[0] == "client of the shared port refused: too many"
 
 

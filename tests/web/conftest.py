@@ -97,6 +97,21 @@ def _certify(name: str, issuer: Issue | None) -> Issue:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
+    authority = (issuer[1] if issuer else key).public_key()
+    # Python 3.13 and later insist on what RFC 5280 asks for.
+    usages = dict.fromkeys(
+        (
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "crl_sign",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    usage = x509.KeyUsage(digital_signature=issuer is not None, key_cert_sign=issuer is None, **usages)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -106,6 +121,9 @@ def _certify(name: str, issuer: Issue | None) -> Issue:
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority), critical=False)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
     )
     return builder.sign(issuer[1] if issuer else key, hashes.SHA256()), key
