@@ -35,9 +35,10 @@ docs: $(VENV)/dev.stamp
 deb:
 	packaging/build-deb build/deb
 
-# A signed repository of these, with a key of its own: build/apt-key, to be kept, and kept secret.
+# A signed repository of these, to be served at URL. Its key is made once, and must be kept, and kept secret.
+APT_KEY_FOLDER ?= $(HOME)/.local/share/p1-exporter/apt-key
 apt-repo: deb
-	packaging/apt-repo --key-folder build/apt-key build/apt-repo build/deb/*.deb
+	packaging/apt-repo --key-folder '$(APT_KEY_FOLDER)' $(if $(URL),--url '$(URL)') build/apt-repo build/deb/*.deb
 
 # The package on an emulated Raspberry Pi: half an hour the first time.
 test-pi: $(VENV)/dev.stamp
