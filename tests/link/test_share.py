@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict
 
+PATIENCE = 30.0
+"""Seconds: other work on the computer may hold up the thread of the server for a while."""
 TELEGRAM = b"/ISK5\\2M550T-1012\r\n\r\n1-0:1.7.0(00.244*kW)\r\n!F00D\r\n\x00\xff\xff"
 
 
@@ -58,7 +60,7 @@ class Share:
     def serves(self, client: socket.socket) -> bool:
         """Whether the client gets dots that are published, and not the end of the connection."""
         client.settimeout(0.01)
-        until = time.monotonic() + 5
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             self.server.publish(b".")
             try:
