@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from p1_exporter.link.evidence import Evidence
     from p1_exporter.link.port import Chunk
     from p1_exporter.link.reception import Judged
+    from p1_exporter.link.rhythm import Rhythm
     from p1_exporter.telegram.events import Reason, Telegram
 
 # What became of a telegram in other ways than on the wire is nothing to look into.
@@ -35,6 +36,8 @@ _WIRE_REASONS: Final = frozenset({"crc", "truncated", "malformed", "parity", "to
 # What comes after such a pause belongs to another telegram.
 _PAUSE: Final = 0.3
 _SHORTEST_TELEGRAM: Final = 100
+# Less than this is nothing that is left of a telegram.
+_SHORTEST_BURST: Final = 16
 # Good telegrams that a bad one is compared with.
 _GOOD: Final = 3
 
@@ -250,18 +253,26 @@ class LinkWatch:
 
         self._settle(now)
         past = self.history.since(now - _FAR)
-        period = rhythm(past.chunks, self._line.capacity, network=self._line.network).period
+        bursts = rhythm(past.chunks, self._line.capacity, network=self._line.network)
+        period = bursts.period
         # A disturbed line may have any rhythm: that of good telegrams is the meter's.
         frequent = 0 < (self._interval or period) < _FREQUENT
         self._settling = _SETTLING_FREQUENT if frequent or not period else _SETTLING
         # Of telegrams that all fail, few are looked into: their damage is that of the whole past.
-        began = max(self._since_the_last_good(now), now - (_NEAR if frequent else _FAR))
+        began = max(self._went_wrong(bursts), now - (_NEAR if frequent else _FAR))
         return gather(self.history.since(began), past.outcomes, self._line, now)
 
-    def _since_the_last_good(self, now: float) -> float:
-        """Return when it went wrong, if the last telegrams are bad or missing: what was before is another matter."""
-        if now >= self._expected and self._interval is not None and self._last_good_ended is not None:
-            return self._last_good_ended
+    def _went_wrong(self, bursts: Rhythm) -> float:
+        """Return when it went wrong, if the last telegrams are bad, or none at all: what was before does not matter."""
+        good = self._last_good_ended
+        if self._interval is not None and good is not None:
+            since = [
+                burst.start
+                for burst in (*bursts.main, *bursts.stray)
+                if burst.start > good and burst.size >= _SHORTEST_BURST
+            ]
+            if len(since) >= _WENT_WRONG and max(since) - good > self._interval:
+                return good
         outcomes = self.history.outcomes
         bad = list(takewhile(lambda outcome: outcome.reason is not None, reversed(outcomes)))
         return bad[-1].began if _WENT_WRONG <= len(bad) < len(outcomes) else -math.inf
