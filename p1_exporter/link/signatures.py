@@ -174,6 +174,11 @@ def _marked_throughout(e: Evidence) -> bool:
     return _text_gone(e) and often and e.characters.nul < 0.1 and e.uart.breaks < 2 * e.bursts.main
 
 
+def _at_the_ends(e: Evidence) -> bool:
+    """Tell whether nothing is missing but beginnings and ends, in those telegrams that were looked into."""
+    return e.harm.gaps <= 1.5 * (e.harm.tails + e.harm.heads)
+
+
 def _begins_late(e: Evidence) -> bool:
     """Tell whether beginnings of telegrams are missing and their ends are not."""
     cut = e.bursts.whole_endings > 0.75 and e.bursts.whole_beginnings < 0.7 and _broken_lines(e) < 2.5
@@ -594,15 +599,18 @@ _PURE: Final = (
             and e.bursts.whole_endings < 0.7
             and e.bursts.main > 1
             and _broken_lines(e) < 1.1
+            and _at_the_ends(e)
         ),
     ),
     Signature(
         "request_drop",
         0.85,
         "telegrams begin late, and what arrives of them is perfect",
-        lambda e: _begins_late(e) and e.bursts.whole_beginnings < 0.5,
+        lambda e: _begins_late(e) and e.bursts.whole_beginnings < 0.5 and _at_the_ends(e),
     ),
-    Signature("request_drop", 0.6, "telegrams begin late at times", _begins_late),
+    Signature(
+        "request_drop", 0.6, "telegrams begin late at times", lambda e: _begins_late(e) and _at_the_ends(e)
+    ),
     Signature(
         "request_drop",
         0.85,
