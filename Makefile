@@ -42,7 +42,7 @@ apt-repo: deb
 
 # The package on an emulated Raspberry Pi: half an hour the first time.
 test-pi: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -q -s tests/pi
+	$(BIN)/python -m pytest -v tests/pi
 
 $(VENV)/run.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

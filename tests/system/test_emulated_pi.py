@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p1_exporter.link.counters import LINE_ERRORS
-from tests.system.pi.machine import PORT, Exporter, Pi
+from tests.system.pi.machine import PORT, Exporter, Pi, build
 from tests.system.scrape import series
 from tests.system.telegrams import expected, simulated
 
@@ -33,7 +33,7 @@ TELEGRAMS = simulated("dsmr5", 4)
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Pi]:
     # Not pytest's folder for such things, which keeps them: this is half a gigabyte.
-    with tempfile.TemporaryDirectory() as folder, Pi(Path(folder)) as pi:
+    with tempfile.TemporaryDirectory() as folder, Pi(build(Path(folder))) as pi:
         yield pi
 
 

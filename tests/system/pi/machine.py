@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 BUILD_PATIENCE = 600.0
 """Seconds to fetch and put together all parts; with a fast network it takes twenty."""
-BOOT_PATIENCE = 180.0
-"""Seconds that the machine may take to start; on an idle computer it takes fifteen."""
+BOOT_PATIENCE = 600.0
+"""Seconds that the machine may take to start; on an idle computer it takes fifteen, and with systemd ninety."""
 PATIENCE = 60.0
 """Seconds: a test that waits longer for something that must come has failed."""
 PORT = "/dev/ttyAMA0"
@@ -38,11 +38,20 @@ _SHELL, _METRICS = 23, 9786
 _GPFSEL0, _GPLEV0 = 0x3F20_0000, 0x3F20_0034
 
 
-class Command:
-    """A command that runs on the Pi; what it prints, errors included, is read line by line."""
+def build(folder: Path) -> Path:
+    """Make all that the machine is started with, in an empty folder; return that."""
+    subprocess.run([_BUILD, folder], check=True, timeout=BUILD_PATIENCE)
+    return folder
 
-    def __init__(self, address: tuple[str, int], script: str) -> None:
-        self._connection = socket.create_connection(address, PATIENCE)
+
+class Command:
+    """A command that runs on the Pi; what it prints, errors included, is read line by line.
+
+    Args of the constructor: the address of the shell, a script, and for how many seconds that may print nothing.
+    """
+
+    def __init__(self, address: tuple[str, int], script: str, patience: float = PATIENCE) -> None:
+        self._connection = socket.create_connection(address, patience)
         self._connection.sendall(f"{{ {script}\n}} 2>&1; echo exit $?\n".encode())
         self._connection.shutdown(socket.SHUT_WR)
         self._output = self._connection.makefile()
@@ -125,14 +134,16 @@ class Exporter:
 class Pi:
     """The machine, from its start to its end.
 
-    Args of the constructor: an empty folder for all that it is made of.
+    Args of the constructor: a folder with the kernel `vmlinuz`, the device tree `pi.dtb`, and `initrd`, as `build`
+    makes them; and more options of QEMU.
     """
 
     # Functions of a pin. An input has a high impedance: it floats.
     INPUT, OUTPUT = 0, 1
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
+        self._options = options
         self._console: list[str] = []
         self._ended = False
         self._changed = threading.Condition()
@@ -150,7 +161,6 @@ class Pi:
         self._stack.close()
 
     def _boot(self, stack: contextlib.ExitStack) -> None:
-        subprocess.run([_BUILD, self._folder], check=True, timeout=BUILD_PATIENCE)
         (self._line, line), (monitor, qmp) = socket.socketpair(), socket.socketpair()
         for end in (self._line, monitor):
             stack.enter_context(end).settimeout(PATIENCE)
@@ -186,6 +196,7 @@ class Pi:
             *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
             *("-chardev", f"socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control"),
             *("-netdev", f"user,id=net,{forward}", "-device", "usb-net,netdev=net"),
+            *self._options,
         ]
 
     # The console.
@@ -218,13 +229,13 @@ class Pi:
 
     # What runs there.
 
-    def start(self, script: str) -> Command:
-        """Start a shell script on the Pi."""
-        return Command(("127.0.0.1", self.ports[_SHELL]), script)
+    def start(self, script: str, patience: float = PATIENCE) -> Command:
+        """Start a shell script on the Pi, which may print nothing for so many seconds."""
+        return Command(("127.0.0.1", self.ports[_SHELL]), script, patience)
 
-    def shell(self, script: str) -> str:
+    def shell(self, script: str, patience: float = PATIENCE) -> str:
         """Run a shell script on the Pi, which must end well, and return what it prints."""
-        return self.start(script).ends()
+        return self.start(script, patience).ends()
 
     # The line and the pins.
 
