@@ -95,6 +95,15 @@ def _forbidden(path: str) -> str:
     return f"{path}: permission denied; {advice}"
 
 
+def _not_listed(path: str) -> str:
+    # Neither owner nor group matter here: what refuses is most often the list of devices that systemd gives a service.
+    return (
+        f"{path}: this program may not open devices of its kind, whoever owns them. A service may open those that its "
+        f"unit lists: add the lines '[Service]' and 'DeviceAllow={path} rw' by 'sudo systemctl edit UNIT', where UNIT "
+        "is prometheus-p1-exporter if a package installed it, and restart the service."
+    )
+
+
 def way_in(mode: int, group: str, user: str) -> str:
     """What lets a user open a device that has this `st_mode` and group."""
     both = stat.S_IRGRP | stat.S_IWGRP
@@ -135,7 +144,7 @@ _OPENING: dict[int | None, tuple[Reason, Callable[[str], str]]] = {
     errno.EBUSY: ("busy", _busy),
     errno.EAGAIN: ("busy", _busy),
     errno.EACCES: ("forbidden", _forbidden),
-    errno.EPERM: ("forbidden", _forbidden),
+    errno.EPERM: ("forbidden", _not_listed),
     errno.ENOTTY: ("settings", _no_terminal),
     errno.EINVAL: ("settings", _refused_settings),
 }

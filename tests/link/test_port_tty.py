@@ -475,14 +475,24 @@ def test_an_open_port_is_exclusive_and_a_closed_one_is_not(terminal: Terminal) -
     assert not terminal.exclusive
 
 
-def test_a_forbidden_port_is_reported_as_such(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EACCES, "{path}: permission denied; it"),
+        # What systemd answers for a device that the unit does not list.
+        (errno.EPERM, "add the lines '[Service]' and 'DeviceAllow={path} rw' by 'sudo systemctl edit"),
+    ],
+)
+def test_a_forbidden_port_is_reported_with_what_refuses_it(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
     def deny(path: str, flags: int) -> int:
-        raise PermissionError(errno.EACCES, "Permission denied", path)
+        raise PermissionError(number, os.strerror(number), path)
 
     monkeypatch.setattr("serial.serialposix.os.open", deny)
     error = failure(PortSettings(terminal.path))
     assert error.reason == "forbidden"
-    assert f"{terminal.path}: permission denied" in str(error)
+    assert said.format(path=terminal.path) in str(error)
 
 
 def test_the_way_to_a_forbidden_port_leads_through_its_group() -> None:

@@ -97,6 +97,7 @@ def test_devices_other_than_serial_ports_cannot_be_opened(service: Service) -> N
     service.container.shell("mknod -m 666 /dev/other c 10 229; mknod -m 666 /dev/serial c 4 67")
     service.configure("--serial.port=/dev/other")
     service.until(lambda scrape: scrape("p1_port_errors_total", reason="forbidden") > 0)
+    assert "DeviceAllow=/dev/other rw" in service.journal()
     # There may be no such port behind it, but it is not forbidden.
     service.configure("--serial.port=/dev/serial")
     tried = service.until(lambda scrape: scrape("p1_port_open") + scrape.total("p1_port_errors_total") > 0)
