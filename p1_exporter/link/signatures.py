@@ -175,8 +175,11 @@ def _marked_throughout(e: Evidence) -> bool:
 
 
 def _at_the_ends(e: Evidence) -> bool:
-    """Tell whether nothing is missing but beginnings and ends, in those telegrams that were looked into."""
-    return e.harm.gaps <= 1.5 * (e.harm.tails + e.harm.heads)
+    """Tell whether little but beginnings and ends is missing, in those telegrams that were looked into.
+
+    Wrong bits at a cut look like more of the telegram, so one gap a telegram may be a cut as well.
+    """
+    return e.harm.gaps <= 1.5 * max(e.harm.tails + e.harm.heads, e.harm.examined)
 
 
 def _begins_late(e: Evidence) -> bool:
