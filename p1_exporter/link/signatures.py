@@ -30,6 +30,7 @@ class Signature(NamedTuple):
 _PATIENCE: Final = 11.5
 _PATIENCE_PERIODS: Final = 3.0
 _GLITCHES: Final = 12
+_MUCH_STRAY: Final = 10
 
 
 def silent(e: Evidence) -> bool:
@@ -40,11 +41,13 @@ def silent(e: Evidence) -> bool:
 
 
 def troubled(e: Evidence) -> bool:
-    """Tell whether there is anything to explain: one bad telegram is an accident."""
+    """Tell whether there is anything to explain: one bad telegram is an accident, unless its cause was counted."""
     bad = e.telegrams.accidents + e.telegrams.missed
     return (
         silent(e)
         or (bad > 1 and e.telegrams.intact < 0.97)
+        or (bad and _dropped(e))
+        or _babble(e)
         or e.uart.framing > 0.3
         or e.uart.parity > 0.2
         or e.uart.taken > 0.04
@@ -55,6 +58,15 @@ def troubled(e: Evidence) -> bool:
 
 def _failing(e: Evidence) -> bool:
     return e.telegrams.accidents + e.telegrams.missed > 1
+
+
+def _dropped(e: Evidence) -> bool:
+    return e.uart.overruns + e.uart.buffer_overruns > 0
+
+
+def _babble(e: Evidence) -> bool:
+    """Tell whether so much arrives between the telegrams that the line cannot be at rest there."""
+    return e.bursts.stray > _MUCH_STRAY and e.characters.printable < 0.9998
 
 
 def _nothing_understood(e: Evidence) -> bool:
@@ -162,10 +174,13 @@ def _in_each_period(e: Evidence) -> bool:
 def _steady_breaks(e: Evidence) -> bool:
     """Tell whether breaks come as evenly as the mains make them, and not by fits and starts as a contact does."""
     in_step = e.bursts.nul_variation < 0.7 and e.harm.mains > 0.6 and e.bursts.stray < 5
-    # So many in a second as the mains have periods, or a multiple.
+    return e.bursts.nul_variation < 0.4 or in_step or _breaks_like_mains(e)
+
+
+def _breaks_like_mains(e: Evidence) -> bool:
+    """Tell whether there are as many breaks in a second as the mains have periods, or a multiple."""
     periods = e.break_rate / 50
-    counted = e.uart.breaks > 500 and abs(periods - round(periods)) < 0.02
-    return e.bursts.nul_variation < 0.4 or in_step or counted
+    return e.uart.breaks > 500 and periods > 0.5 and abs(periods - round(periods)) < 0.02
 
 
 def _marked_throughout(e: Evidence) -> bool:
@@ -206,7 +221,7 @@ _COMPUTER: Final = (
         "overrun",
         0.95,
         "the UART or the kernel counted characters that it had to drop",
-        lambda e: e.uart.overruns + e.uart.buffer_overruns > 0 and _failing(e),
+        lambda e: _dropped(e) and e.telegrams.accidents + e.telegrams.missed > 0,
     ),
     Signature(
         "second_reader",
@@ -667,8 +682,7 @@ _FLIPPED: Final = (
         0.85,
         "stray bytes between the telegrams, and bits flipped in them",
         lambda e: (
-            e.bursts.stray > 2
-            and e.telegrams.failed > 1
+            ((e.bursts.stray > 2 and e.telegrams.failed > 1) or _babble(e))
             and e.characters.nul < 0.2
             and e.characters.printable < 0.9998
         ),
@@ -743,6 +757,12 @@ _FLIPPED: Final = (
         0.6,
         "bits flipped",
         lambda e: _failing(e) and e.harm.up + e.harm.down > 1 and _few_marks(e),
+    ),
+    Signature(
+        "hum",
+        0.6,
+        "as many breaks a second as the mains have periods",
+        lambda e: _failing(e) and _breaks_like_mains(e),
     ),
 )
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from p1_exporter.doctor.drawing import drawing, parts
 from p1_exporter.link.circuits import CIRCUITS
-from p1_exporter.link.diagnosis import SITUATIONS, UNCLEAR, diagnose, disconnected
+from p1_exporter.link.diagnosis import SITUATIONS, SURE, UNCLEAR, diagnose, disconnected
 from p1_exporter.link.evidence import Evidence, gather
 from p1_exporter.link.faults import faults
 from p1_exporter.link.history import History, Outcome
@@ -125,6 +125,41 @@ def test_a_good_link_has_no_fault() -> None:
 
 def test_one_bad_telegram_is_an_accident() -> None:
     assert diagnose(of_healthy_link(failed=1)) == ()
+
+
+def test_one_bad_telegram_is_a_fault_if_the_uart_counted_what_it_lost() -> None:
+    found = of_healthy_link(failed=1)
+    (diagnosis,) = diagnose(dataclasses.replace(found, uart=found.uart._replace(overruns=3)))
+    assert (diagnosis.fault, diagnosis.confidence > SURE) == ("overrun", True)
+    # Nothing was lost of any telegram: it was what came before the first, while the port was opened.
+    found = of_healthy_link()
+    assert diagnose(dataclasses.replace(found, uart=found.uart._replace(overruns=3))) == ()
+
+
+def test_a_line_that_is_never_at_rest_is_noisy_even_if_hardly_a_telegram_is_hit() -> None:
+    found = of_healthy_link(failed=1)
+    stray = dataclasses.replace(
+        found,
+        bursts=found.bursts._replace(stray=50, stray_ff=0.6),
+        characters=found.characters._replace(printable=0.99, high=0.01),
+    )
+    assert [diagnosis.fault for diagnosis in diagnose(stray)] == ["noise"]
+    # What is text between the telegrams is something that the meter says.
+    assert diagnose(dataclasses.replace(found, bursts=found.bursts._replace(stray=50))) == ()
+
+
+@pytest.mark.parametrize(("rate", "fault"), [(50.3, "hum"), (99.5, "hum"), (72.0, UNCLEAR), (0.4, UNCLEAR)])
+def test_breaks_that_are_as_many_as_the_mains_have_periods_are_of_the_mains(rate: float, fault: str) -> None:
+    found = of_healthy_link(failed=20)
+    breaks = dataclasses.replace(
+        found,
+        seconds=2000 / rate,
+        uart=found.uart._replace(breaks=2000, framing=0.1),
+        characters=found.characters._replace(printable=0.9, nul=0.05),
+        text=found.text._replace(as_sent=0.3, top_bit=0.3, fall_late=0.3, rise_late=0.3, sampled_early=0.3),
+        lines=found.lines._replace(whole=0.6),
+    )
+    assert [diagnosis.fault for diagnosis in diagnose(breaks)] == [fault]
 
 
 def test_telegrams_that_fail_for_no_visible_reason_are_said_to() -> None:
