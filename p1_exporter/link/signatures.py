@@ -41,12 +41,11 @@ def silent(e: Evidence) -> bool:
 
 
 def troubled(e: Evidence) -> bool:
-    """Tell whether there is anything to explain: one bad telegram is an accident, unless its cause was counted."""
+    """Tell whether there is anything to explain: one bad telegram is an accident."""
     bad = e.telegrams.accidents + e.telegrams.missed
     return (
         silent(e)
         or (bad > 1 and e.telegrams.intact < 0.97)
-        or (bad and _dropped(e))
         or _babble(e)
         or e.uart.framing > 0.3
         or e.uart.parity > 0.2
@@ -58,10 +57,6 @@ def troubled(e: Evidence) -> bool:
 
 def _failing(e: Evidence) -> bool:
     return e.telegrams.accidents + e.telegrams.missed > 1
-
-
-def _dropped(e: Evidence) -> bool:
-    return e.uart.overruns + e.uart.buffer_overruns > 0
 
 
 def _babble(e: Evidence) -> bool:
@@ -221,7 +216,7 @@ _COMPUTER: Final = (
         "overrun",
         0.95,
         "the UART or the kernel counted characters that it had to drop",
-        lambda e: _dropped(e) and e.telegrams.accidents + e.telegrams.missed > 0,
+        lambda e: e.uart.overruns + e.uart.buffer_overruns > 0 and _failing(e),
     ),
     Signature(
         "second_reader",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from p1_exporter.doctor.drawing import drawing, parts
 from p1_exporter.link.circuits import CIRCUITS
-from p1_exporter.link.diagnosis import SITUATIONS, SURE, UNCLEAR, diagnose, disconnected
+from p1_exporter.link.diagnosis import SITUATIONS, UNCLEAR, diagnose, disconnected
 from p1_exporter.link.evidence import Evidence, gather
 from p1_exporter.link.faults import faults
 from p1_exporter.link.history import History, Outcome
@@ -125,15 +125,6 @@ def test_a_good_link_has_no_fault() -> None:
 
 def test_one_bad_telegram_is_an_accident() -> None:
     assert diagnose(of_healthy_link(failed=1)) == ()
-
-
-def test_one_bad_telegram_is_a_fault_if_the_uart_counted_what_it_lost() -> None:
-    found = of_healthy_link(failed=1)
-    (diagnosis,) = diagnose(dataclasses.replace(found, uart=found.uart._replace(overruns=3)))
-    assert (diagnosis.fault, diagnosis.confidence > SURE) == ("overrun", True)
-    # Nothing was lost of any telegram: it was what came before the first, while the port was opened.
-    found = of_healthy_link()
-    assert diagnose(dataclasses.replace(found, uart=found.uart._replace(overruns=3))) == ()
 
 
 def test_a_line_that_is_never_at_rest_is_noisy_even_if_hardly_a_telegram_is_hit() -> None:
