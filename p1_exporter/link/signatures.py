@@ -677,10 +677,17 @@ _FLIPPED: Final = (
         0.85,
         "stray bytes between the telegrams, and bits flipped in them",
         lambda e: (
-            ((e.bursts.stray > 2 and e.telegrams.failed > 1) or _babble(e))
+            e.bursts.stray > 2
+            and e.telegrams.failed > 1
             and e.characters.nul < 0.2
             and e.characters.printable < 0.9998
         ),
+    ),
+    Signature(
+        "noise",
+        0.7,
+        "stray bytes between the telegrams all the time",
+        lambda e: _babble(e) and e.characters.nul < 0.2,
     ),
     Signature(
         "noise",
