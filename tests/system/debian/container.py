@@ -7,6 +7,7 @@ iproute2 and util-linux; this machine itself may do without systemd.
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import socket
 import subprocess
@@ -40,6 +41,24 @@ _NSPAWN = (
 )
 
 
+def _reserve(stack: contextlib.ExitStack) -> int:
+    """Return a number that no other container has, of this process or of another, until the stack is unwound."""
+    for number in range(1, 250):
+        holder = socket.socket(socket.AF_UNIX)
+        try:
+            holder.bind(f"\0p1-container-{number}")
+        except OSError as error:
+            holder.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+            continue
+        stack.enter_context(holder)
+        # One may be left of a process that was killed.
+        if not Path(f"/sys/class/net/ve-p1-{number}").exists():
+            return number
+    raise RuntimeError("249 containers are running")
+
+
 class Container:
     """A fresh Debian; a context manager, which boots it.
 
@@ -51,23 +70,27 @@ class Container:
         self._stack = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self._leader = 0
-        number = next(n for n in range(1, 250) if not Path(f"/sys/class/net/ve-p1-{n}").exists())
-        self._name = f"p1-{number}"
-        self.outside = f"10.199.{number}.1"
-        """The address of this machine, for the container."""
-        self.inside = f"10.199.{number}.2"
-        """The address of the container, for this machine."""
 
     def __enter__(self) -> Self:
-        self._folder = self._stack.enter_context(in_memory())
-        self.root = self._folder / "root"
-        for folder in ("root", "changes", "work"):
-            (self._folder / folder).mkdir()
-        layers = f"lowerdir={image(self.suite)},upperdir={self._folder}/changes,workdir={self._folder}/work"
-        run("mount", "-t", "overlay", "-o", layers, "overlay", str(self.root))
-        self._stack.callback(run, "umount", "--lazy", str(self.root))
-        self._stack.callback(self.stop)
-        self.boot()
+        with contextlib.ExitStack() as stack:
+            number = _reserve(stack)
+            self._name = f"p1-{number}"
+            self.outside = f"10.199.{number}.1"
+            """The address of this machine, for the container."""
+            self.inside = f"10.199.{number}.2"
+            """The address of the container, for this machine."""
+            self._folder = stack.enter_context(in_memory())
+            self.root = self._folder / "root"
+            for folder in ("root", "changes", "work"):
+                (self._folder / folder).mkdir()
+            layers = (
+                f"lowerdir={image(self.suite)},upperdir={self._folder}/changes,workdir={self._folder}/work"
+            )
+            run("mount", "-t", "overlay", "-o", layers, "overlay", str(self.root))
+            stack.callback(run, "umount", "--lazy", str(self.root))
+            stack.callback(self.stop)
+            self.boot()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
