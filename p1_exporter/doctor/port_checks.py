@@ -75,7 +75,7 @@ def _steps_to_a_port(scene: Scene) -> tuple[str, ...]:
     if not found:
         return (
             "Plug in the USB cable of the meter, and look whether the computer sees it: lsusb",
-            "Then start again: p1-exporter doctor",
+            "A service that is running takes it by itself then. What arrives on it: p1-exporter doctor",
             *(steps_to_header_uart(scene) if scene.model and not scene.port else ()),
         )
     # Each device once, under the first of its names.
