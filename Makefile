@@ -40,7 +40,7 @@ APT_KEY_FOLDER ?= $(HOME)/.local/share/p1-exporter/apt-key
 apt-repo: deb
 	packaging/apt-repo --key-folder '$(APT_KEY_FOLDER)' $(if $(URL),--url '$(URL)') build/apt-repo build/deb/*.deb
 
-# The package on an emulated Raspberry Pi: half an hour the first time.
+# The package on an emulated Raspberry Pi, as root: ten minutes the first time. tests/pi/image.py says what it needs.
 test-pi: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -v tests/pi
 
