@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from p1_exporter.link.signatures import LAYERS, troubled
+from p1_exporter.link.signatures import LAYERS
+from p1_exporter.link.signatures.signs import troubled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

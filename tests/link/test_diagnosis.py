@@ -17,7 +17,8 @@ from p1_exporter.link.faults import faults
 from p1_exporter.link.history import History, Outcome
 from p1_exporter.link.line import Line
 from p1_exporter.link.port import Chunk
-from p1_exporter.link.signatures import LAYERS, troubled
+from p1_exporter.link.signatures import LAYERS
+from p1_exporter.link.signatures.signs import troubled
 from p1_exporter.link.state import FAULT_NAMES
 from p1_exporter.simulator.models import MODELS, telegram
 
