@@ -13,17 +13,14 @@ import fcntl
 import hashlib
 import lzma
 import shutil
-import subprocess
 import tempfile
 import uuid
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.system.debian.image import CACHE, CHECKOUT, ENVIRONMENT
+from tests.system.debian.image import CACHE, CHECKOUT, run
 
 HERE = Path(__file__).parent
-BUILD_PATIENCE = 1800.0
-"""Seconds for each step of making a card; the longest, Debian itself, takes ten minutes on an idle computer."""
 
 _CARD_BYTES = 1 << 30  # cards have a power of two
 
@@ -133,7 +130,7 @@ def _make(suite: str, work: Path) -> None:
         target = root / f"usr/lib/modules/{release}/updates"
         target.mkdir(exist_ok=True)
         shutil.move(module, target)
-    _run("depmod", "-b", str(root), release)
+    run("depmod", "-b", str(root), release)
     _say(f"{suite}: kernel, device tree, initrd, card")
     shutil.copy(root / f"boot/vmlinuz-{release}", made.kernel)
     _device_tree(root / f"usr/lib/linux-image-{release}/broadcom/bcm2837-rpi-3-b.dtb", made.device_tree)
@@ -141,17 +138,17 @@ def _make(suite: str, work: Path) -> None:
     _settings(root)
     with made.card.open("wb") as card:
         card.truncate(_CARD_BYTES)
-    _run("mke2fs", "-q", "-t", "ext4", "-d", str(root), str(made.card))
+    run("mke2fs", "-q", "-t", "ext4", "-d", str(root), str(made.card))
 
 
 def _debian(suite: str, root: Path) -> None:
     """Install Debian into a folder; programs of the other architecture run by qemu-user."""
     handlers = Path("/proc/sys/fs/binfmt_misc")
     if not (handlers / "register").exists():
-        _run("mount", "-t", "binfmt_misc", "binfmt_misc", str(handlers))
+        run("mount", "-t", "binfmt_misc", "binfmt_misc", str(handlers))
     if not (handlers / "qemu-aarch64").exists():
-        _run("update-binfmts", "--enable", "qemu-aarch64")
-    _run(
+        run("update-binfmts", "--enable", "qemu-aarch64")
+    run(
         *("mmdebstrap", "--quiet", "--mode=root", "--format=directory", "--variant=minbase"),
         *("--architectures=arm64", f"--include={','.join(_PACKAGES)}"),
         *('--aptopt=APT::Install-Recommends "false"', "--dpkgopt=force-unsafe-io"),
@@ -167,9 +164,9 @@ def _modules(suite: str, release: str, work: Path) -> None:
     source.mkdir()
     for path in _sources():
         shutil.copy(path, source)
-    _run(
+    run(
         *("mmdebstrap", "--quiet", "--mode=root", "--format=null", "--variant=apt"),
-        f"--architectures={_run('dpkg', '--print-architecture').strip()},arm64",
+        f"--architectures={run('dpkg', '--print-architecture').strip()},arm64",
         "--include=make,gcc-aarch64-linux-gnu",
         *('--aptopt=APT::Install-Recommends "false"', "--dpkgopt=force-unsafe-io"),
         f"--customize-hook=copy-in {source} /tmp",
@@ -183,10 +180,10 @@ def _device_tree(source: Path, target: Path) -> None:
     """Do to Debian's device tree what the firmware of a board does."""
     shutil.copy(source, target)
     # The revision of the board, a Pi 3B, without which RPi.GPIO does not load.
-    _run("fdtput", "-c", str(target), "/system")
-    _run("fdtput", "-t", "x", str(target), "/system", "linux,revision", "0xa02082")
+    run("fdtput", "-c", str(target), "/system")
+    run("fdtput", "-t", "x", str(target), "/system", "linux,revision", "0xa02082")
     # dtoverlay=disable-bt: the PL011 belongs to the pins of the header.
-    _run("fdtput", "-r", str(target), "/soc/serial@7e201000/bluetooth")
+    run("fdtput", "-r", str(target), "/soc/serial@7e201000/bluetooth")
 
 
 def _initrd(root: Path, release: str, target: Path, work: Path) -> None:
@@ -198,7 +195,7 @@ def _initrd(root: Path, release: str, target: Path, work: Path) -> None:
     shutil.copy(root / "bin/busybox", work / "bin")
     command = ("modprobe", "-d", str(root), "-S", release, "--show-depends", "--all", *_MODULES_FOR_CARD)
     order = dict.fromkeys(
-        line.split()[1] for line in _run(*command).splitlines() if line.startswith("insmod ")
+        line.split()[1] for line in run(*command).splitlines() if line.startswith("insmod ")
     )
     for path in map(Path, order):
         data = path.read_bytes()
@@ -208,37 +205,20 @@ def _initrd(root: Path, release: str, target: Path, work: Path) -> None:
     # Uncompressed, as nothing is as fast to unpack.
     packing = ("cpio", "--quiet", "--create", "--format=newc", "--owner=0:0", f"--file={target}")
     names = "\n".join(str(path.relative_to(work)) for path in sorted(work.rglob("*")))
-    _run(*packing, cwd=work, text=names)
+    run(*packing, cwd=work, text=names)
 
 
 def _settings(root: Path) -> None:
     """Make the system a Raspberry Pi that is ready for tests."""
     shutil.copytree(HERE / "files", root, dirs_exist_ok=True)
-    _run("systemctl", "--quiet", f"--root={root}", "enable", *_ENABLED)
-    _run("systemctl", "--quiet", f"--root={root}", "mask", *_MASKED)
+    run("systemctl", "--quiet", f"--root={root}", "enable", *_ENABLED)
+    run("systemctl", "--quiet", f"--root={root}", "mask", *_MASKED)
     (root / "etc/hostname").write_text("raspberrypi\n")
     (root / "etc/fstab").write_text("")
     # As on Raspberry Pi OS.
-    _run("groupadd", "--root", str(root), "--system", "gpio")
+    run("groupadd", "--root", str(root), "--system", "gpio")
     # Debian's own services are not looked through again at the first boot.
     (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
-
-
-def _run(*command: str, cwd: Path = CHECKOUT, text: str = "") -> str:
-    """Run a program to its end, which must be a good one, and return what it prints."""
-    ended = subprocess.run(
-        command,
-        env=ENVIRONMENT,
-        cwd=cwd,
-        input=text,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=BUILD_PATIENCE,
-        check=False,
-    )
-    assert ended.returncode == 0, f"{' '.join(command)}: exit {ended.returncode}\n{ended.stdout}"
-    return ended.stdout
 
 
 def _say(line: str) -> None:

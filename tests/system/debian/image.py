@@ -26,8 +26,9 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ
 """Of Debian's own programs, whatever else is installed on this machine."""
 CHECKOUT = Path(__file__).parents[3]
 CACHE = Path(os.environ.get("P1_BUILD_CACHE", CHECKOUT / "build/cache"))
-BUILD_PATIENCE = 900.0
-"""Seconds to fetch and put together an image, or to build the package; with a fast network it takes forty."""
+BUILD_PATIENCE = 1800.0
+"""Seconds to fetch and put together an image, or to build the package; with a fast network it takes forty, and five
+minutes where another processor is emulated."""
 
 _INSTALLED = (
     "systemd",
@@ -115,13 +116,20 @@ def in_memory() -> Iterator[Path]:
             run("umount", "--lazy", folder)
 
 
-def run(*command: str, **environment: str) -> str:
-    """Run one of Debian's own programs here, to its end, which must be a good one; return what it prints."""
+def run(*command: str, cwd: Path = CHECKOUT, text: str = "", **environment: str) -> str:
+    """Run one of Debian's own programs here, to its end, which must be a good one; return what it prints.
+
+    Args:
+        command: the program and its arguments.
+        cwd: the folder that it runs in.
+        text: what it reads from its standard input.
+        environment: variables that it has besides.
+    """
     ended = subprocess.run(
         command,
         env=ENVIRONMENT | environment,
-        cwd=CHECKOUT,
-        stdin=subprocess.DEVNULL,
+        cwd=cwd,
+        input=text,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
