@@ -140,6 +140,29 @@ def test_a_line_that_is_never_at_rest_is_noisy_even_if_hardly_a_telegram_is_hit(
     assert diagnose(dataclasses.replace(found, bursts=found.bursts._replace(stray=50))) == ()
 
 
+@pytest.mark.parametrize(
+    ("harm", "fault"),
+    [
+        ({"gaps": 5, "lost": 90}, "lost_characters"),
+        ({"shifted": 3}, "lost_characters"),
+        ({"gaps": 5, "lost": 90, "up": 4, "down": 5, "garbled": 3}, "noise"),
+        ({"shifted": 1}, UNCLEAR),
+    ],
+)
+def test_what_is_wrong_in_the_telegrams_that_were_looked_into_tells_lost_characters_from_noise(
+    harm: dict[str, int], fault: str
+) -> None:
+    found = of_healthy_link(failed=5)
+    # Not as clean as text alone would be: some of it is in no alphabet.
+    damaged = dataclasses.replace(
+        found,
+        harm=found.harm._replace(examined=5, **harm),
+        characters=found.characters._replace(printable=0.6),
+        lines=found.lines._replace(whole=0.98),
+    )
+    assert [diagnosis.fault for diagnosis in diagnose(damaged)] == [fault]
+
+
 @pytest.mark.parametrize(("rate", "fault"), [(50.3, "hum"), (99.5, "hum"), (72.0, UNCLEAR), (0.4, UNCLEAR)])
 def test_breaks_that_are_as_many_as_the_mains_have_periods_are_of_the_mains(rate: float, fault: str) -> None:
     found = of_healthy_link(failed=20)

@@ -26,6 +26,12 @@ def _missing(e: Evidence) -> bool:
     )
 
 
+def _only_gaps(e: Evidence) -> bool:
+    """Tell whether the telegrams that were looked into lack characters, and nothing else is wrong with them."""
+    wrong = e.harm.up + e.harm.down + e.harm.garbled + e.harm.shifted + e.harm.foreign
+    return e.harm.examined > 1 and e.harm.gaps >= e.harm.examined and not wrong and e.uart.framing < 0.01
+
+
 def _at_the_ends(e: Evidence) -> bool:
     """Tell whether little but beginnings and ends is missing, in those telegrams that were looked into.
 
@@ -97,4 +103,10 @@ PURE: Final = (
         lambda e: _missing(e) and (e.uart.tells_losses or e.line.network),
     ),
     Signature("lost_characters", 0.6, "characters are missing, and what arrives is perfect", _missing),
+    Signature(
+        "lost_characters",
+        0.6,
+        "characters are missing in the telegrams that were looked into, and all others are as they were sent",
+        _only_gaps,
+    ),
 )
