@@ -188,6 +188,11 @@ class Harm(NamedTuple):
     """Telegrams whose end is missing and whose beginning is whole."""
     heads: int
 
+    @property
+    def flips(self) -> int:
+        """Bits flipped, and characters that are garbled."""
+        return self.up + self.down + self.garbled
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

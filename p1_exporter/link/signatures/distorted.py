@@ -38,8 +38,9 @@ def _late_starts(e: Evidence) -> bool:
     """Tell whether a software UART has missed start bits: it knows no framing errors."""
     often = e.characters.high > 0.01 and e.characters.high_of_late_starts > 0.18
     mostly = e.characters.high > 0.002 and e.characters.high_of_late_starts > 0.4
-    flipped = e.harm.up + e.harm.down + e.harm.garbled
-    shifted = e.harm.shifted > max(4, (e.harm.up + e.harm.down) / 2) or (e.harm.shifted > 1 and not flipped)
+    shifted = e.harm.shifted > max(4, (e.harm.up + e.harm.down) / 2) or (
+        e.harm.shifted > 1 and not e.harm.flips
+    )
     # Of a UART that tells nothing, only a line that is still between telegrams is beyond suspicion.
     still = e.uart.tells_breaks or (not e.characters.nul and e.bursts.stray <= 2 and e.bursts.idle > 0.5)
     unmarked = e.uart.framing < 0.0005 and still

@@ -28,7 +28,7 @@ def _missing(e: Evidence) -> bool:
 
 def _only_gaps(e: Evidence) -> bool:
     """Tell whether the telegrams that were looked into lack characters, and nothing else is wrong with them."""
-    wrong = e.harm.up + e.harm.down + e.harm.garbled + e.harm.shifted + e.harm.foreign
+    wrong = e.harm.flips + e.harm.shifted + e.harm.foreign
     return e.harm.examined > 1 and e.harm.gaps >= e.harm.examined and not wrong and e.uart.framing < 0.01
 
 
@@ -41,10 +41,11 @@ def _at_the_ends(e: Evidence) -> bool:
 
 
 def _begins_late(e: Evidence) -> bool:
-    """Tell whether beginnings of telegrams are missing and their ends are not."""
+    """Tell whether beginnings of telegrams are missing, and neither their ends nor much in between."""
     cut = e.bursts.whole_endings > 0.75 and e.bursts.whole_beginnings < 0.7 and broken_lines(e) < 2.5
     telegrams = e.bursts.main > max(3, 3 * e.bursts.stray)
-    return failing(e) and telegrams and cut and e.characters.nul < 0.01 and few_marks(e)
+    quiet = e.characters.nul < 0.01 and few_marks(e)
+    return failing(e) and telegrams and cut and quiet and _at_the_ends(e)
 
 
 PURE: Final = (
@@ -77,11 +78,9 @@ PURE: Final = (
         "request_drop",
         0.85,
         "telegrams begin late, and what arrives of them is perfect",
-        lambda e: _begins_late(e) and e.bursts.whole_beginnings < 0.5 and _at_the_ends(e),
+        lambda e: _begins_late(e) and e.bursts.whole_beginnings < 0.5,
     ),
-    Signature(
-        "request_drop", 0.6, "telegrams begin late at times", lambda e: _begins_late(e) and _at_the_ends(e)
-    ),
+    Signature("request_drop", 0.6, "telegrams begin late at times", _begins_late),
     Signature(
         "request_drop",
         0.85,

@@ -7,17 +7,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from p1_exporter.link.evidence import Evidence
 
-
 # A little less than the near past that is looked at.
 _PATIENCE: Final = 11.5
-
-
 _PATIENCE_PERIODS: Final = 3.0
-
-
 _GLITCHES: Final = 12
-
-
 _MUCH_STRAY: Final = 10
 
 
@@ -30,10 +23,9 @@ def silent(e: Evidence) -> bool:
 
 def troubled(e: Evidence) -> bool:
     """Tell whether there is anything to explain: one bad telegram is an accident."""
-    bad = e.telegrams.accidents + e.telegrams.missed
     return (
         silent(e)
-        or (bad > 1 and e.telegrams.intact < 0.97)
+        or (failing(e) and e.telegrams.intact < 0.97)
         or babble(e)
         or e.uart.framing > 0.3
         or e.uart.parity > 0.2
@@ -80,7 +72,7 @@ def clean(e: Evidence) -> bool:
 def pure(e: Evidence) -> bool:
     """Tell whether all that arrives is as it was sent, whatever may be missing."""
     # Without a good telegram to compare with, values that change look like flipped bits.
-    flips = e.harm.up + e.harm.down + e.harm.garbled
+    flips = e.harm.flips
     flipped = flips > e.harm.gaps or e.harm.foreign + e.harm.garbled > 0.2 * e.harm.lost
     # So many flipped bits would have made something of a character that is no text.
     apparent = e.characters.printable == 1 and e.harm.gaps and (flips > 7 or e.harm.lost > 20 * flips)
