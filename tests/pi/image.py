@@ -9,8 +9,6 @@ mmdebstrap and qemu-user-static.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import lzma
 import shutil
 import tempfile
@@ -18,7 +16,7 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.system.debian.image import CACHE, CHECKOUT, run
+from tests.system.debian.image import CACHE, CHECKOUT, LIBRARIES, TIMERS, kept, run
 
 HERE = Path(__file__).parent
 
@@ -27,15 +25,7 @@ _CARD_BYTES = 1 << 30  # cards have a power of two
 _PACKAGES = (
     *("linux-image-arm64", "busybox-static"),
     *("systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2", "procps"),
-    *(
-        "python3",
-        "python3-prometheus-client",
-        "python3-serial",
-        "python3-structlog",
-        "python3-yaml",
-        "tzdata",
-    ),
-    *("python3-rich", "python3-rpi.gpio"),
+    *("python3", "tzdata", *LIBRARIES, "python3-rpi.gpio"),
 )
 # Of the kernel's modules, those for the card, the network, serial adapters, what connects them to the board, and the
 # watchdog, by which the board restarts.
@@ -55,18 +45,8 @@ _LEFT_OUT = (
     "/etc/kernel/*",
 )
 _ENABLED = ("systemd-networkd.service", "shell.socket", "ready.service")
-# What a machine does by itself at odd times would disturb the tests; a login on the console would write into it.
-_MASKED = (
-    *(
-        "apt-daily.timer",
-        "apt-daily-upgrade.timer",
-        "dpkg-db-backup.timer",
-        "e2scrub_all.timer",
-        "fstrim.timer",
-    ),
-    "e2scrub_reap.service",
-    "serial-getty@ttyS1.service",
-)
+# A login on the console would write into it.
+_MASKED = (*TIMERS, "e2scrub_reap.service", "serial-getty@ttyS1.service")
 
 
 class Image(NamedTuple):
@@ -93,24 +73,9 @@ class Image(NamedTuple):
 
 def image(suite: str) -> Image:
     """Return the image of a suite, which nobody changes; it is made if it is not there."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    folder = CACHE / f"{suite}-pi-{_recipe()}"
-    with (CACHE / f"{suite}-pi.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            with tempfile.TemporaryDirectory(prefix="p1-pi-", dir=CACHE) as work:
-                _make(suite, Path(work))
-                (Path(work) / "image").rename(folder)
-    return Image(folder)
-
-
-def _recipe() -> str:
-    """Return what tells cards apart that were made differently."""
-    digest = hashlib.sha256()
-    for path in (Path(__file__), *_sources(), HERE / "init", *sorted((HERE / "files").rglob("*"))):
-        if path.is_file():
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    sources = (Path(__file__), *_sources(), HERE / "init", *sorted((HERE / "files").rglob("*")))
+    recipe = b"".join(path.read_bytes() for path in sources if path.is_file())
+    return Image(kept(f"{suite}-pi", recipe, lambda folder: _make(suite, Image(folder))))
 
 
 def _sources() -> list[Path]:
@@ -118,9 +83,14 @@ def _sources() -> list[Path]:
     return [*sorted((HERE / "module").iterdir()), CHECKOUT / "tests/system/pi/module/pl011_inject.c"]
 
 
-def _make(suite: str, work: Path) -> None:
-    root, made = work / "root", Image(work / "image")
+def _make(suite: str, made: Image) -> None:
     made.folder.mkdir()
+    with tempfile.TemporaryDirectory(prefix="p1-pi-", dir=CACHE) as work:
+        _fill(suite, made, Path(work))
+
+
+def _fill(suite: str, made: Image, work: Path) -> None:
+    root = work / "root"
     _say(f"{suite}: Debian for arm64, which takes ten minutes")
     _debian(suite, root)
     (release,) = (path.name for path in (root / "usr/lib/modules").iterdir())

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SUITES = ("bookworm", "trixie")
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
@@ -42,33 +42,37 @@ _INSTALLED = (
     "socat",
     "libfaketime",
 )
-AT_HAND = (
+LIBRARIES = (
     "python3-serial",
     "python3-prometheus-client",
     "python3-structlog",
     "python3-yaml",
     "python3-rich",
+)
+"""What the package depends on and recommends everywhere."""
+AT_HAND = (
+    *LIBRARIES,
     "python3-bcrypt",
     "curl",
     "lintian",
     "autopkgtest",
 )
 """In apt's cache: of the package, what it depends on and recommends; of its tests, the same; and the programs."""
-# What a machine does by itself at odd times would disturb the tests.
-_MASKED = (
+TIMERS = (
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
     "dpkg-db-backup.timer",
     "e2scrub_all.timer",
     "fstrim.timer",
 )
+"""What a machine does by itself at odd times would disturb the tests."""
 
 
 def _recipe(suite: str) -> list[str]:
     hooks = (
         'chroot "$1" apt-get clean',
         f'chroot "$1" apt-get install -qq --download-only {" ".join(AT_HAND)}',
-        f'chroot "$1" systemctl --quiet mask {" ".join(_MASKED)}',
+        f'chroot "$1" systemctl --quiet mask {" ".join(TIMERS)}',
         # Debian's own timers and services are not looked through again at the first boot.
         'rm -f "$1/etc/machine-id" && tr -d - </proc/sys/kernel/random/uuid >"$1/etc/machine-id"',
     )
@@ -92,15 +96,25 @@ def _recipe(suite: str) -> list[str]:
 def image(suite: str) -> Path:
     """Return the folder of a suite's image, which nobody changes; it is made if it is not there."""
     recipe = _recipe(suite)
-    digest = hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
-    folder = CACHE / f"{suite}-booted-{digest}"
+    return kept(f"{suite}-booted", repr(recipe).encode(), lambda folder: run(*recipe, str(folder)))
+
+
+def kept(name: str, recipe: bytes, make: Callable[[Path], object]) -> Path:
+    """Return a folder that is kept in the cache.
+
+    Args:
+        name: the beginning of its name.
+        recipe: what tells folders apart that are made differently.
+        make: makes the folder, if it is not there; what it leaves unfinished is thrown away.
+    """
+    folder = CACHE / f"{name}-{hashlib.sha256(recipe).hexdigest()[:12]}"
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{suite}.lock").open("w") as lock:
+    with (CACHE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             unfinished = folder.with_suffix(".new")
             shutil.rmtree(unfinished, ignore_errors=True)
-            run(*recipe, str(unfinished))
+            make(unfinished)
             unfinished.rename(folder)
     return folder
 
